@@ -1,0 +1,133 @@
+"""Masks: which query may attend to which key. True = may attend, everywhere in attnref."""
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from attnref._checks import check_at_least, check_axes, check_floating, check_int, check_lengths, check_mask
+
+
+def causal_mask(
+    n_q: int,
+    n_k: int | None = None,
+    *,
+    offset: int = 0,
+    device: torch.device | str | None = None,
+) -> Bool[Tensor, "{n_q} n_k"]:
+    r"""Let each position attend to itself and to what came before it: the look-ahead mask.
+
+    $$ M_{ij} = [\, j \le i + \text{offset} \,] $$
+
+    Args:
+        n_q: Number of queries, in tokens.
+        n_k: Number of keys, in tokens; as many as queries when left out.
+        offset: Keys that stand before the first query, in tokens. A decoder that has already written `t` tokens and
+            now asks for the next takes `causal_mask(1, t + 1, offset=t)`.
+        device: Where the mask is made; torch's default device when left out.
+
+    Returns:
+        The mask, True where query `i` may attend to key `j`.
+
+    Raises:
+        TypeError: A size is not a whole number.
+        ValueError: A size is negative.
+
+    Examples:
+        >>> from attnref import causal_mask
+        >>> causal_mask(3).int()
+        tensor([[1, 0, 0],
+                [1, 1, 0],
+                [1, 1, 1]], dtype=torch.int32)
+
+    Source:
+        Vaswani et al. 2017, *Attention Is All You Need*, section 3.2.3.
+    """
+    n_k = n_q if n_k is None else n_k
+    check_at_least("causal_mask", 0, n_q=n_q, n_k=n_k)
+    check_int("causal_mask", offset=offset)
+
+    i = torch.arange(n_q, device=device)[:, None]
+    j = torch.arange(n_k, device=device)[None, :]
+    return j <= i + offset
+
+
+def padding_mask(lengths: Int[Tensor, "*batch"] | Sequence[int], n_k: int) -> Bool[Tensor, "*batch 1 n_k"]:
+    r"""Hide the padding of a batch whose samples differ in length: each attends to its own real tokens.
+
+    $$ M_{b\,1\,j} = [\, j < \text{lengths}_b \,] $$
+
+    Args:
+        lengths: Real tokens of each sample; the rest of its n_k places is padding.
+        n_k: Number of keys, in tokens, padding included.
+
+    Returns:
+        The mask, one row for each sample, the same for all its queries. For keys with a head axis, (batch, h, n, d),
+        give `lengths[:, None]` and the mask has its own axis of size 1 for the heads.
+
+    Raises:
+        TypeError: The lengths are not integers.
+        ValueError: A length is negative or greater than n_k.
+
+    Examples:
+        >>> from attnref import padding_mask
+        >>> padding_mask([5, 8, 3], 8).int()
+        tensor([[[1, 1, 1, 1, 1, 0, 0, 0]],
+        <BLANKLINE>
+                [[1, 1, 1, 1, 1, 1, 1, 1]],
+        <BLANKLINE>
+                [[1, 1, 1, 0, 0, 0, 0, 0]]], dtype=torch.int32)
+
+    Source:
+        The attention mask of the lecture note on attention (N4), samples of length 5, 8 and 3.
+    """
+    if not isinstance(lengths, Tensor):
+        lengths = torch.tensor(lengths, dtype=None if len(lengths) else torch.int64)
+    check_at_least("padding_mask", 0, n_k=n_k)
+    check_lengths("padding_mask", lengths, n_k)
+
+    return torch.arange(n_k, device=lengths.device) < lengths[..., None, None]
+
+
+def masked_softmax(
+    scores: Float[Tensor, "*batch n_q n_k"],
+    mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
+) -> Float[Tensor, "*batch n_q n_k"]:
+    r"""Turn the scores of each query into weights over the keys it may attend to.
+
+    $$ w_{ij} = \frac{M_{ij} \exp e_{ij}}{\sum_{j'} M_{ij'} \exp e_{ij'}} $$
+
+    A query that may attend to nothing gets weights of zero, and gradients of zero, in every dtype. Every softmax
+    attention of this package goes through here.
+
+    Args:
+        scores: How well each query fits each key.
+        mask: True = may attend. All may when it is left out.
+
+    Returns:
+        Weights that sum to one over the keys, or to zero where a query may attend to nothing.
+
+    Raises:
+        TypeError: The scores are not floating point, or the mask is not bool.
+        ValueError: The scores have fewer than two axes, or the mask does not broadcast to them.
+
+    Examples:
+        >>> import torch
+        >>> from attnref import masked_softmax
+        >>> masked_softmax(torch.zeros(1, 4), torch.tensor([[True, True, False, False]]))
+        tensor([[0.5000, 0.5000, 0.0000, 0.0000]])
+
+    Source:
+        Vaswani et al. 2017, section 3.2.3; zeros for an empty row as torch's fused kernels give.
+    """
+    check_axes("masked_softmax", "scores", scores, "(..., n_q, n_k)", least=2)
+    check_floating("masked_softmax", scores=scores)
+    check_mask("masked_softmax", mask, scores.shape)
+
+    if mask is None:
+        return scores.softmax(dim=-1)
+    # Not -inf: a row of nothing but -inf is 0/0 in the softmax and in its gradient. The lowest finite number keeps both
+    # finite, and the second fill takes back the weight that an empty row then shares out.
+    lowest = torch.finfo(scores.dtype).min
+    return scores.masked_fill(~mask, lowest).softmax(dim=-1).masked_fill(~mask, 0.0)

@@ -1,0 +1,1 @@
+"""Chapter 1: sequence models, before attention."""

@@ -1,0 +1,82 @@
+"""How long what reads like its equation takes, over the fast way to the same: `python benchmarks/attention.py`.
+
+Ratios only, of medians of interleaved runs in one process: both see the same machine in the same minute.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+import attnref
+from attnref.fast.additive import additive_attention as fast_additive
+from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast_scaled
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def seconds(call: Callable[[], Tensor], training: bool) -> float:
+    """One run, gradient included if asked for."""
+    start = time.perf_counter()
+    with torch.set_grad_enabled(training):
+        output = call()
+        if training:
+            output.sum().backward()
+    if DEVICE == "cuda":
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
+
+
+def compare(name: str, slow: Callable[[], Tensor], fast: Callable[[], Tensor], runs: int = 7) -> None:
+    """Print slow / fast, forward alone and with backward."""
+    ratios = []
+    for training in (False, True):
+        times: tuple[list[float], list[float]] = ([], [])
+        for run in range(runs + 2):
+            for call, kept in zip((slow, fast), times, strict=True):
+                taken = seconds(call, training)
+                if run >= 2:  # the first two warm up
+                    kept.append(taken)
+        ratios.append(statistics.median(times[0]) / statistics.median(times[1]))
+    print(f"{name:44} {ratios[0]:10.2f} {ratios[1]:14.2f}", flush=True)
+
+
+def leaf(*shape: int) -> Tensor:
+    """Random numbers that ask for a gradient."""
+    return torch.randn(*shape, device=DEVICE, requires_grad=True)
+
+
+def main() -> None:
+    """Print the table."""
+    print(f"torch {torch.__version__}, {DEVICE}, {torch.get_num_threads()} threads; over 1: the second is faster")
+    print(f"{'first / second':44} {'forward':>10} {'with backward':>14}")
+    for n in (128, 512, 1024):
+        q, k, v = leaf(1, 8, n, 64), leaf(1, 8, n, 64), leaf(1, 8, n, 64)
+        for mask, kind in ((None, ""), (attnref.causal_mask(n, device=DEVICE), ", causal")):
+            compare(
+                f"scaled dot-product / fused, n={n}{kind}",
+                lambda q=q, k=k, v=v, mask=mask: attnref.scaled_dot_product_attention(q, k, v, mask)[0],
+                lambda q=q, k=k, v=v, mask=mask: fast_scaled(q, k, v, mask)[0],
+            )
+    for n in (32, 128, 512):
+        q, k, v = leaf(n, 64), leaf(n, 64), leaf(n, 64)
+        weights = {"w_q": leaf(64, 64), "w_k": leaf(64, 64), "v_a": leaf(64)}
+        compare(
+            f"additive / additive in blocks, n={n}",
+            lambda q=q, k=k, v=v, weights=weights: attnref.additive_attention(q, k, v, **weights)[0],
+            lambda q=q, k=k, v=v, weights=weights: fast_additive(q, k, v, **weights)[0],
+        )
+    for batch, d_h in ((1, 64), (64, 128)):
+        ours, theirs = attnref.GRU(32, d_h).to(DEVICE), nn.GRU(32, d_h, batch_first=True).to(DEVICE)
+        x = leaf(batch, 128, 32)
+        compare(
+            f"GRU loop / nn.GRU, n=128, batch={batch}, d_h={d_h}",
+            lambda ours=ours, x=x: ours(x)[0],
+            lambda theirs=theirs, x=x: theirs(x)[0],
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,135 @@
+"""Scaled dot-product attention against its definition and against those of torch and Hugging Face.
+
+What every attention must do is in test_attend.py.
+"""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from attnref import scaled_dot_product_attention
+from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast
+from attnref.oracle.scaled_dot_product import scaled_dot_product_attention as oracle
+
+both = pytest.mark.parametrize("attend", [scaled_dot_product_attention, fast], ids=["reference", "fast"])
+MASK = torch.rand(3, 1, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.6
+MASK[1, 0, 2] = False  # a query that may attend to nothing
+
+
+@both
+@pytest.mark.parametrize(("d_k", "d_v"), [(4, 11), (11, 4), (1, 2), (64, 64)])
+def test_agrees_with_oracle_whatever_the_widths(agrees, arrays, attend, d_k, d_v):
+    query, key, value = (torch.randn(3, 2, n, d).double() for n, d in ((5, d_k), (7, d_k), (7, d_v)))
+    output, weights = attend(query, key, value, MASK)
+    expected_output, expected_weights = oracle(*arrays(query, key, value, MASK))
+    agrees(output, expected_output)
+    if weights is not None:
+        agrees(weights, expected_weights)
+
+
+def test_weights_by_hand():
+    """Two keys of width 4 that fit by 2 and by 0: after the division by 2, e to 1."""
+    _, weights = scaled_dot_product_attention(
+        *(torch.tensor(x) for x in ([[2.0, 0, 0, 0]], [[1.0, 0, 0, 0], [0.0] * 4])), torch.eye(2)
+    )
+    assert weights[0, 0].item() == pytest.approx(math.e / (math.e + 1))
+
+
+@both
+@pytest.mark.parametrize("mask", [None, MASK], ids=["all", "some"])
+def test_agrees_with_torch(agrees, attend, mask):
+    leaves = [torch.randn(3, 2, n, d).double().requires_grad_() for n, d in ((5, 4), (7, 4), (7, 11))]
+    ours = attend(*leaves, mask)[0]
+    theirs = F.scaled_dot_product_attention(*leaves, attn_mask=mask)
+    agrees(ours, theirs)
+    for mine, torchs in zip(*(torch.autograd.grad(out.square().sum(), leaves) for out in (ours, theirs)), strict=True):
+        agrees(mine, torchs)
+
+
+def test_agrees_with_torch_causal(agrees):
+    query = torch.randn(2, 5, 4).double()
+    ours = scaled_dot_product_attention(query, query, query, torch.ones(5, 5, dtype=torch.bool).tril())[0]
+    agrees(ours, F.scaled_dot_product_attention(query, query, query, is_causal=True))
+
+
+@both
+def test_agrees_with_multihead_attention_of_one_head(agrees, attend):
+    """torch's mask is the other way round: there True = may not attend."""
+    theirs = nn.MultiheadAttention(4, 1, batch_first=True, dtype=torch.float64)
+    query, memory = torch.randn(2, 5, 4).double(), torch.randn(2, 7, 4).double()
+    mask = torch.rand(5, 7) < 0.6
+    mask[:, 0] = True
+    q, k, v = (F.linear(x, w) for x, w in zip((query, memory, memory), theirs.in_proj_weight.chunk(3), strict=True))
+    output, weights = attend(q, k, v, mask)
+    expected_output, expected_weights = theirs(query, memory, memory, attn_mask=~mask)
+    agrees(theirs.out_proj(output), expected_output)
+    if weights is not None:
+        agrees(weights, expected_weights)
+
+
+@pytest.mark.interop
+@both
+def test_agrees_with_hugging_face(agrees, attend):
+    """BERT's attention, random weights, three heads: its mask is a number added to the scores."""
+    bert = pytest.importorskip("transformers.models.bert.modeling_bert")
+    config = bert.BertConfig(hidden_size=12, num_attention_heads=3, attention_probs_dropout_prob=0.0)
+    config._attn_implementation = "eager"
+    theirs = bert.BertSelfAttention(config).double().eval()
+    x = torch.randn(2, 7, 12).double()
+    mask = (torch.rand(2, 1, 7, 7) < 0.6) | torch.eye(7, dtype=torch.bool)
+    query, key, value = (
+        linear(x).unflatten(-1, (3, 4)).transpose(1, 2) for linear in (theirs.query, theirs.key, theirs.value)
+    )
+    output, weights = attend(query, key, value, mask)
+    added = torch.zeros(mask.shape).double().masked_fill(~mask, -torch.inf)
+    expected_output, expected_weights = theirs(x, attention_mask=added)
+    agrees(output.transpose(1, 2).flatten(2), expected_output)
+    if weights is not None:
+        agrees(weights, expected_weights)
+
+
+def test_second_gradient():
+    query, key, value = (torch.randn(n, d).double().requires_grad_() for n, d in ((2, 3), (4, 3), (4, 2)))
+    mask = torch.tensor([[True, False, True, True], [False] * 4])
+    assert torch.autograd.gradgradcheck(lambda *qkv: scaled_dot_product_attention(*qkv, mask), (query, key, value))
+
+
+def test_fast_stays_on_the_fused_kernel():
+    """Three axes, narrow values and a mask of one row each fall off torch's fast path unless they are prepared."""
+    query, key, value = torch.randn(3, 5, 8), torch.randn(3, 7, 8), torch.randn(3, 7, 2)
+    mask = torch.ones(3, 1, 7, dtype=torch.bool)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        fast(query, key, value, mask)
+    called = {event.key for event in profile.key_averages()}
+    assert any("scaled_dot_product_flash_attention" in name for name in called), called
+    assert not any("_scaled_dot_product_attention_math" in name for name in called), called
+
+
+def test_oracle_stands_alone():
+    """The definition, on numbers to be checked by eye: keys that all fit alike share the weight."""
+    output, weights = oracle(np.zeros((1, 2)), np.ones((4, 2)), np.array([[1.0], [2.0], [3.0], [6.0]]))
+    assert weights.tolist() == [[0.25] * 4]
+    assert output.tolist() == [[3.0]]
+
+
+@both
+def test_scaling_comes_before_half_precision_overflows(attend):
+    """The product of 64 numbers of 50 is past the end of float16; divided by 8 it is not."""
+    query = torch.full((1, 64), 50.0, dtype=torch.float16)
+    output, _ = attend(query, query, torch.ones_like(query))
+    assert torch.equal(output, torch.ones_like(query))
+
+
+@pytest.mark.refusal
+@both
+def test_refuses_widths_that_differ(attend):
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the words are compared whole
+        attend(torch.zeros(2, 3, 4), torch.zeros(2, 5, 6), torch.zeros(2, 5, 4))
+    assert str(refusal.value) == (
+        "scaled_dot_product_attention: query and key must agree in d_k, "
+        "got query (2, 3, 4) with d_k=4, key (2, 5, 6) with d_k=6."
+    )

@@ -1,0 +1,53 @@
+"""What the tests share: one seed, one way to compare, one profile of hypothesis."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+
+settings.register_profile("attnref-tests", deadline=None, max_examples=25, derandomize=True, database=None)
+settings.load_profile("attnref-tests")
+
+# How far a result may lie from the one in float64: a few roundings of numbers near one.
+TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.float16: 2e-3, torch.bfloat16: 2e-2}
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def agrees():
+    """Compare a tensor with a tensor or array, to the tolerance of its own dtype; shapes must be equal."""
+
+    def compare(actual, expected, dtype=None):
+        actual = actual.detach()
+        tolerance = TOLERANCE[dtype or actual.dtype]
+        expected = torch.as_tensor(np.asarray(expected.detach() if hasattr(expected, "detach") else expected))
+        torch.testing.assert_close(actual.double(), expected.double(), rtol=tolerance, atol=tolerance)
+
+    return compare
+
+
+@pytest.fixture(scope="session")
+def arrays():
+    """The same tensors as float64 (or bool, or integer) NumPy arrays, for the oracle."""
+
+    def one(tensor):
+        if tensor is None:
+            return None
+        tensor = tensor.detach()
+        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+
+    def convert(*tensors):
+        return tuple(one(tensor) for tensor in tensors)
+
+    return convert
+
+
+@pytest.fixture
+def keras(monkeypatch):
+    """Keras on torch. Its matrix products come back in float32 whatever is asked for: compare to that tolerance."""
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    return pytest.importorskip("keras")

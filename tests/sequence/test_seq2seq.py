@@ -1,0 +1,301 @@
+"""Sequence to sequence against its definition and against a composition of torch's own modules."""
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from attnref import AdditiveAttention, Decoder, Encoder, Seq2Seq, scaled_dot_product_attention
+from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fused
+from attnref.oracle.additive import additive_attention as additive_oracle
+from attnref.oracle.scaled_dot_product import scaled_dot_product_attention as scaled_oracle
+from attnref.oracle.seq2seq import seq2seq as oracle
+
+N_K, N_Q, D_EMBED, D_H = 7, 5, 3, 6
+LENGTHS = [7, 2, 4]
+SOURCE = torch.randint(11, (3, N_K), generator=torch.Generator().manual_seed(0))
+TARGET = torch.randint(9, (3, N_Q), generator=torch.Generator().manual_seed(1))
+MASK = torch.arange(N_K) < torch.tensor(LENGTHS)[:, None]
+attends = pytest.mark.parametrize("kind", ["none", "additive", "scaled_dot_product"])
+masks = pytest.mark.parametrize("mask", [None, MASK], ids=["all", "padding"])
+
+
+def build(kind, dtype=torch.float64):
+    torch.manual_seed(0)
+    attend = {
+        "none": None,
+        "additive": AdditiveAttention(D_H, D_H, 8),
+        "scaled_dot_product": scaled_dot_product_attention,
+    }
+    return Seq2Seq(11, 9, d_embed=D_EMBED, d_h=D_H, attend=attend[kind]).to(dtype)
+
+
+def oracle_of(model, kind):
+    weights = {name: weight.double().numpy() for name, weight in model.state_dict().items()}
+    if kind == "additive":
+        own = "decoder.attend."
+        attend = partial(
+            additive_oracle,
+            w_q=weights[own + "query_proj.weight"],
+            w_k=weights[own + "key_proj.weight"],
+            v_a=weights[own + "score_proj.weight"][0],
+        )
+    else:
+        attend = None if kind == "none" else scaled_oracle
+    return partial(oracle, weights=weights, attend=attend)
+
+
+@attends
+@masks
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_agrees_with_oracle(agrees, arrays, kind, mask, dtype):
+    model = build(kind, dtype)
+    logits, weights = model(SOURCE, TARGET, mask)
+    expected_logits, expected_weights = oracle_of(model, kind)(*arrays(SOURCE, TARGET, mask))
+    assert logits.dtype == dtype
+    agrees(logits, expected_logits)
+    assert (weights is None) == (kind == "none")
+    if weights is not None:
+        agrees(weights, expected_weights)
+
+
+class Composed(nn.Module):
+    """The same model out of torch's modules only, with packed sequences in place of masks."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.kind, width = kind, 2 * D_H if kind == "additive" else D_H
+        self.source_embedding, self.target_embedding = nn.Embedding(11, D_EMBED), nn.Embedding(9, D_EMBED)
+        self.reader = nn.GRU(D_EMBED, D_H // 2, bidirectional=True, batch_first=True)
+        self.bridge = nn.Linear(D_H, D_H)
+        self.writer = nn.GRUCell(D_EMBED + width - D_H, D_H)
+        self.output = nn.Linear(width, 9)
+        if kind == "additive":
+            self.from_query, self.from_key = nn.Linear(D_H, 8, bias=False), nn.Linear(D_H, 8, bias=False)
+            self.score = nn.Linear(8, 1, bias=False)
+
+    def copy(self, model):
+        decoder = model.decoder
+        self.source_embedding.load_state_dict(model.encoder.embedding.state_dict())
+        self.target_embedding.load_state_dict(decoder.embedding.state_dict())
+        self.reader.load_state_dict(model.encoder.gru.state_dict())
+        self.bridge.load_state_dict(decoder.bridge.state_dict())
+        self.writer.load_state_dict({name.removesuffix("_l0"): w for name, w in decoder.gru.state_dict().items()})
+        self.output.load_state_dict(decoder.output_proj.state_dict())
+        if self.kind == "additive":
+            self.from_query.load_state_dict(decoder.attend.query_proj.state_dict())
+            self.from_key.load_state_dict(decoder.attend.key_proj.state_dict())
+            self.score.load_state_dict(decoder.attend.score_proj.state_dict())
+        return self
+
+    def forward(self, source, target, lengths):
+        packed = pack_padded_sequence(
+            self.source_embedding(source), torch.tensor(lengths), batch_first=True, enforce_sorted=False
+        )
+        packed, last = self.reader(packed)
+        memory, _ = pad_packed_sequence(packed, batch_first=True, total_length=N_K)
+        h = self.bridge(torch.cat(tuple(last), 1)).tanh()
+        logits = []
+        for token in target.T:
+            inputs, to_output = [self.target_embedding(token)], []
+            if self.kind == "additive":
+                contexts = []
+                for b, length in enumerate(lengths):
+                    hidden = torch.tanh(self.from_query(h[b]) + self.from_key(memory[b, :length]))
+                    contexts.append(torch.softmax(self.score(hidden), 0).T @ memory[b, :length])
+                inputs, to_output = [*inputs, torch.cat(contexts)], [torch.cat(contexts)]
+            h = self.writer(torch.cat(inputs, 1), h)
+            logits.append(self.output(torch.cat([h, *to_output], 1)))
+        return torch.stack(logits, 1)
+
+
+@pytest.mark.parametrize("kind", ["none", "additive"])
+def test_agrees_with_a_composition_of_torch_modules(agrees, kind):
+    model = build(kind)
+    composed = Composed(kind).double().copy(model)
+    logits, _ = model(SOURCE, TARGET, MASK)
+    expected = composed(SOURCE, TARGET, LENGTHS)
+    agrees(logits, expected)
+    logits.square().sum().backward()
+    expected.square().sum().backward()
+    for ours, theirs in (
+        (model.encoder.embedding, composed.source_embedding),
+        (model.encoder.gru, composed.reader),
+        (model.decoder.bridge, composed.bridge),
+        (model.decoder.gru, composed.writer),
+        (model.decoder.output_proj, composed.output),
+    ):
+        theirs_named = {name: p.grad for name, p in theirs.named_parameters()}
+        for name, parameter in ours.named_parameters():
+            expected_grad = theirs_named.get(name, theirs_named.get(name.removesuffix("_l0")))
+            agrees(parameter.grad, expected_grad)
+
+
+def test_the_fast_twin_goes_in_the_same_way(agrees):
+    model = build("scaled_dot_product")
+    expected, _ = model(SOURCE, TARGET, MASK)
+    model.decoder.attend = fused
+    logits, weights = model(SOURCE, TARGET, MASK)
+    agrees(logits, expected)
+    assert weights is None
+
+
+@attends
+def test_padding_changes_nothing(agrees, kind):
+    model = build(kind)
+    whole, weights = model(SOURCE, TARGET, MASK)
+    for b, length in enumerate(LENGTHS):
+        alone, own = model(SOURCE[b : b + 1, :length], TARGET[b : b + 1])
+        agrees(whole[b], alone[0])
+        if weights is not None:
+            agrees(weights[b, :, :length], own[0])
+            assert weights[b, :, length:].eq(0).all()
+    other = torch.where(MASK, SOURCE, (SOURCE + 1) % 11)
+    assert torch.equal(model(other, TARGET, MASK)[0], whole)
+
+
+@attends
+def test_a_source_of_nothing_but_padding_gives_no_nan(kind):
+    model = build(kind, torch.float32)
+    logits, _ = model(SOURCE, TARGET, MASK & torch.tensor([[True], [False], [True]]))
+    logits.sum().backward()
+    assert logits.isfinite().all()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.isfinite().all(), name
+
+
+@attends
+def test_the_future_of_the_target_changes_nothing(kind):
+    model = build(kind)
+    before, _ = model(SOURCE, TARGET)
+    for t in range(N_Q - 1):
+        changed = TARGET.clone()
+        changed[:, t + 1 :] = (changed[:, t + 1 :] + 1) % 9
+        after, _ = model(SOURCE, changed)
+        assert torch.equal(before[:, : t + 1], after[:, : t + 1])
+        assert not torch.isclose(before[:, t + 1 :], after[:, t + 1 :]).all()
+
+
+@attends
+@masks
+def test_writing_is_reading_what_was_written(agrees, kind, mask):
+    """One step at a time, each fed its own last token, is all at once, fed what was written."""
+    model = build(kind)
+    tokens, weights = model.generate(SOURCE, mask, begin=1, length=N_Q)
+    fed = torch.cat((torch.full((3, 1), 1), tokens[:, :-1]), 1)
+    logits, expected_weights = model(SOURCE, fed, mask)
+    assert tokens.shape == (3, N_Q)
+    assert torch.equal(tokens, logits.argmax(-1))
+    assert not tokens.requires_grad
+    assert (weights is None) == (kind == "none")
+    if weights is not None:
+        agrees(weights, expected_weights)
+
+
+def test_encoder_hands_out_the_last_state_of_each_direction(agrees):
+    encoder = Encoder(11, D_EMBED, D_H).double()
+    memory, last = encoder(SOURCE, MASK)
+    for b, length in enumerate(LENGTHS):
+        agrees(last[b, : D_H // 2], memory[b, length - 1, : D_H // 2])
+        agrees(last[b, D_H // 2 :], memory[b, 0, D_H // 2 :])
+
+
+def test_every_weight_learns_and_a_copy_is_the_same(agrees):
+    model = build("additive")
+    logits, _ = model(SOURCE, TARGET, MASK)
+    agrees(copy.deepcopy(model)(SOURCE, TARGET, MASK)[0], logits)
+    fresh = build("additive")
+    for parameter in fresh.parameters():
+        nn.init.zeros_(parameter)
+    fresh.load_state_dict(model.state_dict())
+    agrees(fresh(SOURCE, TARGET, MASK)[0], logits)
+    logits.square().sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@attends
+def test_autocast_stays_near(kind):
+    model = build(kind, torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits, _ = model(SOURCE, TARGET, MASK)
+    torch.testing.assert_close(logits.float(), model(SOURCE, TARGET, MASK)[0], rtol=0.05, atol=0.05)
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: Encoder(0, 3, 6), ValueError, "Encoder: vocab_size must be at least 1, got 0."),
+        (lambda: Encoder(11, 3, 5), ValueError, "Encoder: d_h must be even, half for each direction, got d_h=5."),
+        (
+            lambda: Encoder(11, 3, 6)(SOURCE.float()),
+            TypeError,
+            "Encoder: tokens must hold tokens as int32 or int64, got torch.float32.",
+        ),
+        (lambda: Encoder(11, 3, 6)(SOURCE[0]), ValueError, "Encoder: tokens must be (batch, n), got shape (7,)."),
+        (
+            lambda: Encoder(11, 3, 6)(SOURCE[:, :0]),
+            ValueError,
+            "Encoder: tokens must hold at least one token a sample, got shape (3, 0).",
+        ),
+        (
+            lambda: Encoder(11, 3, 6)(torch.tensor([[0, 11], [-1, 3]])),
+            ValueError,
+            "Encoder: tokens must lie between 0 and vocab_size - 1=10, got -1 to 11.",
+        ),
+        (
+            lambda: Decoder(9, 3, 6, attend="additive"),
+            TypeError,
+            "Decoder: attend must be None or a callable (query, key, value, mask) -> (output, weights), "
+            "got 'additive'.",
+        ),
+        (
+            lambda: build("none").generate(SOURCE, begin=9, length=2),
+            ValueError,
+            "Seq2Seq.generate: begin must lie between 0 and vocab_size - 1=8, got 9.",
+        ),
+        (lambda: Decoder(9, 0, 6), ValueError, "Decoder: d_embed must be at least 1, got 0."),
+        (lambda: Decoder(9, 3, "6"), TypeError, "Decoder: d_h must be an int, got str."),
+        (
+            lambda: build("none")(SOURCE, TARGET.bool()),
+            TypeError,
+            "Seq2Seq: target must hold tokens as int32 or int64, got torch.bool.",
+        ),
+        (
+            lambda: build("none")(SOURCE[:2], TARGET),
+            ValueError,
+            "Seq2Seq: source and target must agree in batch, "
+            "got source (2, 7) with batch=2, target (3, 5) with batch=3.",
+        ),
+        (
+            lambda: build("additive")(SOURCE, TARGET, MASK[:, :5]),
+            ValueError,
+            "GRU: mask must be (batch, n) = (3, 7), got shape (3, 5).",
+        ),
+        (
+            lambda: build("additive")(SOURCE, TARGET, MASK.int()),
+            TypeError,
+            "GRU: mask must be bool (True = a real input), got torch.int32.",
+        ),
+        (
+            lambda: build("none").generate(SOURCE, begin=0, length=0),
+            ValueError,
+            "Seq2Seq.generate: length must be at least 1, got 0.",
+        ),
+        (
+            lambda: build("none").generate(SOURCE[0], begin=0, length=2),
+            ValueError,
+            "Seq2Seq.generate: source must be (batch, n), got shape (7,).",
+        ),
+    ],
+)
+def test_refusals(call, error, words):
+    with pytest.raises(error) as refusal:
+        call()
+    assert str(refusal.value) == words
