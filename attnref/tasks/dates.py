@@ -1,0 +1,228 @@
+"""Dates as people write them, to ISO: a sequence-to-sequence model that reads characters, with or without attention."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from attnref import AdditiveAttention, Seq2Seq
+from attnref.tasks import extra
+from attnref.tasks.dates_data import PARTS, Sample, characters, training_batches
+
+STEPS, BATCH, RATE = 300, 128, 4e-3
+WRITTEN = "0123456789-^"  # what the decoder writes, and ^, the begin token
+BEGIN, LENGTH = WRITTEN.index("^"), len("YYYY-MM-DD")
+
+
+class Reading(NamedTuple):
+    """A date that was read.
+
+    Attributes:
+        iso: The date as `YYYY-MM-DD`.
+        weights: Where the model looked, (10, n_chars): row i holds the weights on the characters of the text while
+            character i of `iso` was written. None for a model without attention.
+    """
+
+    iso: str
+    weights: Tensor | None
+
+
+class DateReader(nn.Module):
+    """Read dates character by character with `Seq2Seq`, and write them as ISO dates.
+
+    Args:
+        characters: Every character that a date may be written with.
+        attention: Whether the decoder looks back with `AdditiveAttention`, or has the encoder's last state alone.
+        d_embed: Width of an embedded character.
+        d_h: Width of the encoder's and the decoder's hidden states.
+        d_a: Width of the hidden layer that scores a character.
+
+    Examples:
+        >>> from attnref.tasks.dates import DateReader
+        >>> reader = DateReader("0123456789 Nbemorv,")  # not trained yet: what it writes means nothing
+        >>> reading = reader("November 4, 2001")
+        >>> len(reading.iso), reading.weights.shape
+        (10, torch.Size([10, 16]))
+    """
+
+    def __init__(
+        self, characters: str, *, attention: bool = True, d_embed: int = 32, d_h: int = 128, d_a: int = 64
+    ) -> None:
+        super().__init__()
+        self.characters = characters
+        self.recipe = {"attention": attention, "d_embed": d_embed, "d_h": d_h, "d_a": d_a}
+        self.token = {character: index for index, character in enumerate(characters, start=1)}  # 0 is padding
+        self.model = Seq2Seq(
+            1 + len(characters),
+            len(WRITTEN),
+            d_embed=d_embed,
+            d_h=d_h,
+            attend=AdditiveAttention(d_h, d_h, d_a) if attention else None,
+        )
+
+    def forward(self, text: str) -> Reading:
+        """Read one date; see `read`."""
+        return self.read([text])[0]
+
+    def read(self, texts: Sequence[str]) -> list[Reading]:
+        """Read several dates at once. No gradient is kept.
+
+        Raises:
+            TypeError: `texts` is a single string, or holds something that is none.
+            ValueError: A text is empty, or has a character the model does not know.
+        """
+        if isinstance(texts, str):
+            raise TypeError(f"DateReader.read: texts must be a list of strings, got the string {texts!r}.")
+        if not texts:
+            return []
+        source, mask = self.encode(texts)
+        tokens, weights = self.model.generate(source, mask, begin=BEGIN, length=LENGTH)
+        isos = ["".join(WRITTEN[token] for token in row) for row in tokens.tolist()]
+        if weights is None:
+            return [Reading(iso, None) for iso in isos]
+        return [Reading(iso, w[:, : len(text)]) for iso, w, text in zip(isos, weights, texts, strict=True)]
+
+    def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """Tokens of the texts, (batch, n), zero where a text is shorter than the longest; and True where it is not."""
+        for text in texts:
+            self._check(text)
+        n = max(map(len, texts))
+        rows = [[self.token[c] for c in text] + [0] * (n - len(text)) for text in texts]
+        source = torch.tensor(rows, device=self.model.decoder.bridge.weight.device)
+        return source, source != 0
+
+    def _check(self, text: str) -> None:
+        if not isinstance(text, str):
+            raise TypeError(f"DateReader: text must be a str, got {type(text).__name__}.")
+        if not text:
+            raise ValueError("DateReader: text must hold at least one character, got ''.")
+        for place, character in enumerate(text):
+            if character not in self.token:
+                raise ValueError(
+                    "DateReader: text must be written with the characters of the training dates, "
+                    f"got {character!r} at position {place} of {text!r}."
+                )
+
+    def save(self, path: str | Path) -> None:
+        """Write characters, and weights in half precision, to a safetensors file that `load` makes a reader from.
+
+        Half the bytes; the figures of the shipped readers are measured on what was loaded, so they include what the
+        rounding costs.
+        """
+        about = json.dumps({"characters": self.characters, **self.recipe})  # one entry: the order of several may vary
+        tensors = {name: tensor.half().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
+        extra("safetensors.torch").save_file(tensors, path, metadata={"reader": about})
+
+
+def load(
+    path: str | Path | None = None, *, attention: bool = True, device: torch.device | str | None = None
+) -> DateReader:
+    """Load a trained reader; the shipped one, with or without attention, when no file is named."""
+    stem = "dates" if attention else "dates-no-attention"
+    path = Path(__file__).with_name(f"{stem}.safetensors") if path is None else path
+    with extra("safetensors").safe_open(path, framework="pt") as file:
+        reader = DateReader(**json.loads(file.metadata()["reader"]))
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (no dict)
+    reader.model.load_state_dict(weights)
+    return reader.to(device).eval()
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Matrices this small gain nothing from a second core, and sums that are never split do not depend on how many."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+@_one_thread()
+def train(
+    seed: int = 0,
+    *,
+    attention: bool = True,
+    steps: int = STEPS,
+    device: torch.device | str | None = None,
+    progress: bool = True,
+) -> tuple[DateReader, list[float]]:
+    """Train a reader from scratch: AdamW, one cycle of the learning rate, gradients clipped to norm 1.
+
+    The same seed on the same machine gives the same weights. With and without attention a seed draws the same dates.
+
+    Args:
+        seed: Draws the first weights and the training dates.
+        attention: Whether the decoder may look back.
+        steps: How many batches of 128 dates are learned from.
+        device: Where to train; the CPU when left out.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        reader: The trained reader, in evaluation mode.
+        losses: The loss of each step, in nats per written character.
+    """
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been drawn
+        torch.manual_seed(seed)
+        reader = DateReader(characters(), attention=attention).to(device)
+    model = reader.model
+    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+
+    losses = []
+    bar = extra("tqdm").tqdm(training_batches(steps, BATCH, seed), total=steps, disable=not progress, desc="dates")
+    for samples in bar:
+        source, mask = reader.encode([sample.text for sample in samples])
+        target = torch.tensor([[WRITTEN.index(c) for c in "^" + sample.iso] for sample in samples]).to(source.device)
+        logits, _ = model(source, target[:, :-1], mask)
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        bar.set_postfix(loss=f"{losses[-1]:.4f}")
+    return reader.eval(), losses
+
+
+class Score(NamedTuple):
+    """How well a reader reads.
+
+    Attributes:
+        exact: Share of the dates whose ten characters are all right.
+        shares: For "year", "month" and "day" the share of attention on the right characters, and "all": their mean
+            over the eight digits. Empty without attention.
+    """
+
+    exact: float
+    shares: dict[str, float]
+
+
+def measure(reader: DateReader, samples: Sequence[Sample], batch: int = 512) -> Score:
+    """Measure exact match, and the share of attention that lies on the right characters.
+
+    While a digit of the year is written, the weights on the characters that carry the year are summed, and likewise
+    for the month and the day; the sum is averaged over the part's digits (four, two, two) and over the dates, right
+    or wrong. The characters are those of the field in CLDR's pattern (`Sample.spans`). The two hyphens carry nothing,
+    so what the model looks at while it writes them is not counted. The model writes on its own, and is fed what it
+    wrote itself.
+    """
+    right, sums = 0, dict.fromkeys(PARTS, 0.0)
+    for start in range(0, len(samples), batch):
+        some = samples[start : start + batch]
+        for sample, (iso, weights) in zip(some, reader.read([sample.text for sample in some]), strict=True):
+            right += iso == sample.iso
+            if weights is not None:
+                for part, digits in PARTS.items():
+                    first, stop = sample.spans[part]
+                    sums[part] += weights[digits.start : digits.stop, first:stop].sum().item()
+    if not reader.recipe["attention"]:
+        return Score(right / len(samples), {})
+    shares = {part: total / len(samples) / len(PARTS[part]) for part, total in sums.items()}
+    shares["all"] = sum(sums.values()) / len(samples) / sum(map(len, PARTS.values()))
+    return Score(right / len(samples), shares)
