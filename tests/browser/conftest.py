@@ -1,0 +1,109 @@
+"""The built site on a local server, opened in Chromium, with a record of all it asks for and complains about."""
+
+import os
+import re
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "site"
+AXE = ROOT / "docs/_site/node_modules/axe-core/axe.min.js"
+PAGES = sorted(path.parent.relative_to(SITE).as_posix() for path in SITE.rglob("index.html"))
+
+
+def missing(what: str) -> NoReturn:
+    """Skip on a machine that has not got it; fail where CI is set, for there everything must run."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give each test that reads a page every page of the built site."""
+    if "path" in metafunc.fixturenames:
+        metafunc.parametrize("path", PAGES or ["no site"])
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """Serves files and says nothing."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Keep the output of the tests readable."""
+
+
+@pytest.fixture(scope="session")
+def address() -> Iterator[str]:
+    if not PAGES:
+        missing("there is no site/ yet: make site")
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=SITE)) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator:
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ModuleNotFoundError:
+        missing("playwright is not installed: the extra `browser`")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next(filter(None, map(shutil.which, names)), None)
+    with sync_playwright() as playwright:
+        try:
+            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        except Error as error:
+            missing(f"Chromium does not start: {error}")
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """One page in one window: what it looks like, what it asked for, what it complained about."""
+
+    def __init__(self, page, address: str) -> None:
+        self.page, self.address = page, address
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("requestfailed", lambda request: self.complaints.append(f"{request.url}: {request.failure}"))
+        page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def open(self, path: str = ".") -> "Visit":
+        self.page.goto(self.address + re.sub(r"^\.$", "", path).rstrip("/") + "/" * (path != "."))
+        self.page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
+        self.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")  # what loads late, loads now
+        self.page.wait_for_load_state("networkidle")
+        return self
+
+    @property
+    def foreign(self) -> list[str]:
+        return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+
+
+@pytest.fixture
+def visit(chromium, address: str) -> Iterator[Callable[..., Visit]]:
+    contexts = []
+
+    def start(width: int = 1280, scheme: str = "light") -> Visit:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900},
+            color_scheme=scheme,
+            reduced_motion="reduce",
+            permissions=["clipboard-read", "clipboard-write"],
+        )
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        return Visit(context.new_page(), address)
+
+    yield start
+    for context in contexts:
+        context.close()
