@@ -58,11 +58,11 @@ def table(statements: list[Statement], where: str) -> str:
     counts = {verdict: sum(s.verdict == verdict for s in statements) for verdict in VERDICTS}
     count = ", ".join(f"{n} {badge(verdict)}" for verdict, n in counts.items() if n)
     noun = "statement" if len(statements) == 1 else "statements"
-    rows = [f"{len(statements)} {noun}: {count}.", "", "| Statement | Verdict | Notes |", "|---|---|---|"]
+    rows = [f"{len(statements)} {noun}: {count}.", "", "| | Statement | Verdict | Notes |", "|---|---|---|---|"]
     for s in statements:
         link = get_relative_url(s.page, where)
         text = s.text.replace("|", "\\|")
-        rows.append(f"| [{text}]({link}#{s.id}) | {badge(s.verdict)} | {s.notes} |")
+        rows.append(f"| {s.id.upper()} | [{text}]({link}#{s.id}) | {badge(s.verdict)} | {s.notes} |")
     return "\n".join(rows)
 
 
