@@ -1,5 +1,6 @@
 """Notebook pages: a cache that notices changes of the package, one style sheet for all, links that are checked."""
 
+import base64
 import hashlib
 import posixpath
 import re
@@ -22,6 +23,7 @@ CACHE = ROOT / ".cache" / "mkdocs-jupyter"
 STYLE = re.compile(r"<style[^>]*>(.*?)</style>", re.DOTALL)
 SCRIPT = re.compile(r'<script(?: src=""| type="text/x-mathjax-config"| type="module")>.*?</script>\s*', re.DOTALL)
 LINK = re.compile(r'href="([^"#:]+\.(?:md|ipynb|py))(#[^"]*)?"')
+PICTURE = re.compile(r'<img[^>]*src="data:image/svg\+xml;base64,([^"]+)"[^>]*>')
 _sheets: dict[str, str] = {}
 
 
@@ -47,13 +49,20 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
+def _inline(picture: re.Match[str]) -> str:
+    """The picture as a part of the page, so that its colours follow the page from light to dark."""
+    svg = base64.b64decode(picture[1]).decode()
+    label = "The figure that the cell above draws; the text around it says what there is to see."
+    return svg[svg.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
 def _is_notebook(page: Page) -> bool:
     return hasattr(page, "nb_url")
 
 
 @event_priority(-50)
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Move the notebook's 600 kB of style into a shared file, drop its scripts, resolve and check its links."""
+    """Share the notebook's 600 kB of style, drop its scripts, open up its pictures, resolve and check its links."""
     if not _is_notebook(page):
         return html
 
@@ -69,6 +78,7 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
             return link[0]
         return f'href="{file.url_relative_to(page.file)}{link[2] or ""}"'
 
+    html = PICTURE.sub(_inline, html)
     html = LINK.sub(resolved, SCRIPT.sub("", STYLE.sub("", html)))
     html = html.replace('class="zeroclipboard-container"', 'class="zeroclipboard-container" data-search-exclude')
     html = html.replace("<clipboard-copy ", '<clipboard-copy role="button" tabindex="0" aria-label="Copy" ')
