@@ -153,6 +153,26 @@ def check_additive_weights(who: str, query: Tensor, key: Tensor, w_q: Tensor, w_
     check_same_size(who, "d_a", w_q=(w_q, 0), w_k=(w_k, 0), v_a=(v_a, 0))
 
 
+def check_recurrent_step(
+    who: str, gates: int, x: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor, **states: Tensor
+) -> None:
+    """The input, the states and the maps of a recurrent step fit each other."""
+    rows = "d_h" if gates == 1 else f"{gates} d_h"
+    for name, weight in (("w_x", w_x), ("w_h", w_h)):
+        check_axes(who, name, weight, f"({rows}, d)", exactly=2)
+    for name, bias in (("b_x", b_x), ("b_h", b_h)):
+        check_axes(who, name, bias, f"({rows},)", exactly=1)
+    check_floating(who, w_x=w_x, w_h=w_h, b_x=b_x, b_h=b_h)
+    check_size(who, rows, gates * w_h.shape[1], "w_h", w_h, 0)
+    check_same_size(who, rows, w_x=(w_x, 0), w_h=(w_h, 0), b_x=(b_x, 0), b_h=(b_h, 0))
+    check_floating(who, x=x, **states, w_x=w_x)
+    check_same_size(who, "d_x", x=(x, -1), w_x=(w_x, 1))
+    check_same_size(who, "d_h", **{name: (state, -1) for name, state in states.items()}, w_h=(w_h, 1))
+    if any(state.shape[:-1] != x.shape[:-1] for state in states.values()):
+        given = ", ".join(f"{name} {_shape(tensor)}" for name, tensor in {"x": x, **states}.items())
+        raise ValueError(f"{who}: {_listed(['x', *states])} must agree in their leading axes, got {given}.")
+
+
 def check_attend(who: str, attend: object) -> None:
     """What is to attend can be called; None means no attention."""
     if attend is not None and not callable(attend):
@@ -165,3 +185,9 @@ def check_choice(who: str, name: str, given: str, choices: Sequence[str]) -> Non
     """The word is one of those on offer."""
     if given not in choices:
         raise ValueError(f"{who}: {name} must be one of {', '.join(map(repr, choices))}, got {given!r}.")
+
+
+def check_positions(who: str, name: str, tensor: Tensor, least: int) -> None:
+    """Each sequence of (batch, n) is long enough."""
+    if tensor.shape[1] < least:
+        raise ValueError(f"{who}: {name} must hold n >= {least} positions, got shape {_shape(tensor)}.")

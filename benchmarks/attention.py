@@ -8,10 +8,13 @@ import time
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import attnref
 from attnref.fast.additive import additive_attention as fast_additive
+from attnref.fast.gru import GRU as FastGRU
+from attnref.fast.lstm import LSTM as FastLSTM
+from attnref.fast.rnn import RNN as FastRNN
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast_scaled
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -40,7 +43,7 @@ def compare(name: str, slow: Callable[[], Tensor], fast: Callable[[], Tensor], r
                 if run >= 2:  # the first two warm up
                     kept.append(taken)
         ratios.append(statistics.median(times[0]) / statistics.median(times[1]))
-    print(f"{name:44} {ratios[0]:10.2f} {ratios[1]:14.2f}", flush=True)
+    print(f"{name:52} {ratios[0]:10.2f} {ratios[1]:14.2f}", flush=True)
 
 
 def leaf(*shape: int) -> Tensor:
@@ -51,7 +54,7 @@ def leaf(*shape: int) -> Tensor:
 def main() -> None:
     """Print the table."""
     print(f"torch {torch.__version__}, {DEVICE}, {torch.get_num_threads()} threads; over 1: the second is faster")
-    print(f"{'first / second':44} {'forward':>10} {'with backward':>14}")
+    print(f"{'first / second':52} {'forward':>10} {'with backward':>14}")
     for n in (128, 512, 1024):
         q, k, v = leaf(1, 8, n, 64), leaf(1, 8, n, 64), leaf(1, 8, n, 64)
         for mask, kind in ((None, ""), (attnref.causal_mask(n, device=DEVICE), ", causal")):
@@ -69,13 +72,15 @@ def main() -> None:
             lambda q=q, k=k, v=v, weights=weights: fast_additive(q, k, v, **weights)[0],
         )
     for batch, d_h in ((1, 64), (64, 128)):
-        ours, theirs = attnref.GRU(32, d_h).to(DEVICE), nn.GRU(32, d_h, batch_first=True).to(DEVICE)
-        x = leaf(batch, 128, 32)
-        compare(
-            f"GRU loop / nn.GRU, n=128, batch={batch}, d_h={d_h}",
-            lambda ours=ours, x=x: ours(x)[0],
-            lambda theirs=theirs, x=x: theirs(x)[0],
-        )
+        for slow, fast in ((attnref.RNN, FastRNN), (attnref.LSTM, FastLSTM), (attnref.GRU, FastGRU)):
+            ours, theirs, x = slow(32, d_h).to(DEVICE), fast(32, d_h).to(DEVICE), leaf(batch, 128, 32)
+            lengths = torch.linspace(1, 128, batch, device=DEVICE)[:, None]
+            for mask, kind in ((None, ""), (torch.arange(128, device=DEVICE) < lengths, ", padded")):
+                compare(
+                    f"{slow.__name__} loop / kernel, n=128, batch={batch}, d_h={d_h}{kind}",
+                    lambda ours=ours, x=x, mask=mask: ours(x, None, mask)[0],
+                    lambda theirs=theirs, x=x, mask=mask: theirs(x, None, mask)[0],
+                )
 
 
 if __name__ == "__main__":

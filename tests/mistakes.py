@@ -14,7 +14,9 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[1]
 MASKS, ADDITIVE, SCALED = (f"attention/{stem}.py" for stem in ("masks", "additive", "scaled_dot_product"))
-GRU, SEQ2SEQ = "sequence/gru.py", "sequence/seq2seq.py"
+RNN, LSTM, GRU, SEQ2SEQ = (f"sequence/{stem}.py" for stem in ("rnn", "lstm", "gru", "seq2seq"))
+FAST, SEQ2SEQ_TEST = "fast/_recurrent.py", "sequence/test_seq2seq.py"
+WALK, CODERS = "sequence/_recurrent.py", "sequence/_coders.py"
 
 
 class Mistake(NamedTuple):
@@ -59,34 +61,49 @@ MISTAKES = [
     Mistake("query and key maps exchanged", ADDITIVE, "w_q=self.query_proj.weight", "w_q=self.key_proj.weight"),
     Mistake("mask not passed on, additive", ADDITIVE, "masked_softmax(scores, mask)", "masked_softmax(scores)"),
     Mistake("reset and update gates swapped", GRU, "x_r, x_z, x_n = from_x", "x_z, x_r, x_n = from_x"),
-    Mistake("(1 - z) and z swapped", GRU, "(1 - z) * n + z * state", "z * n + (1 - z) * state"),
+    Mistake("(1 - z) and z swapped", GRU, "(1 - z) * n + z * h", "z * n + (1 - z) * h"),
     Mistake("reset before and after swapped", GRU, 'reset == "before"', 'reset == "after"'),
-    Mistake("reverse direction not reversed", GRU, "reversed(range(n)) if direction else range(n)", "range(n)"),
-    Mistake("padding leaks into the last state", GRU, "h = torch.where(real, new, h)", "h = new"),
-    Mistake("padding has a hidden state", GRU, "torch.where(real, new, 0.0)", "new"),
+    Mistake("one bias left out, GRU", GRU, "(h @ w_h.mT + b_h).chunk", "(h @ w_h.mT).chunk"),
+    Mistake("input and forget gates swapped", LSTM, "i, f, g, o = ", "f, i, g, o = "),
+    Mistake("candidate and output gate swapped", LSTM, "i, f, g, o = ", "i, f, o, g = "),
+    Mistake("one bias left out, LSTM", LSTM, "h @ w_h.mT + b_h)", "h @ w_h.mT)"),
+    Mistake("the cell shown without the output gate", LSTM, "torch.sigmoid(o) * torch.tanh(c), c", "torch.tanh(c), c"),
+    Mistake("tanh of the cell dropped", LSTM, "* torch.tanh(c), c", "* c, c"),
+    Mistake("cell not carried over", LSTM, "torch.sigmoid(f) * c + torch", "torch"),
+    Mistake("one bias left out, RNN", RNN, "h @ w_h.mT + b_h", "h @ w_h.mT"),
+    Mistake("tanh dropped, RNN", RNN, "torch.tanh(from_x + h @ w_h.mT + b_h)", "from_x + h @ w_h.mT + b_h"),
+    Mistake("the other bias left out", WALK, "(x @ w_x.mT + b_x).unbind", "(x @ w_x.mT).unbind"),
+    Mistake("state not carried over", WALK, "state, steps[t] = new, new[0]", "steps[t] = new[0]"),
+    Mistake("given state not taken", WALK, "tuple(s[len(last)] for s in", "tuple(0 * s[len(last)] for s in"),
+    Mistake("state taken from the wrong layer", WALK, "s[len(last)] for s", "s[0] for s"),
+    Mistake("reverse direction not reversed", WALK, "reversed(range(x.shape[1])) if direction else range", "range"),
+    Mistake("wrong direction reversed", WALK, "if direction else range", "if not direction else range"),
+    Mistake("padding leaks into the last state", WALK, "torch.where(real, after, before)", "after"),
+    Mistake("padding has a hidden state", WALK, "torch.where(real, new[0], 0.0)", "new[0]"),
+    Mistake("gradient from padding", WALK, "x.masked_fill(~mask[..., None], 0.0)", "x"),
     Mistake(
         "query taken after the step",
-        SEQ2SEQ,
-        "query = state[0][:, None]",
-        "query = self.gru(torch.cat((x, state[0]), -1)[:, None], state)[1][0][:, None]",
+        CODERS,
+        "query = _hidden(state)[0][:, None]",
+        "query = _hidden(self.rnn(torch.cat((x, _hidden(state)[0]), -1)[:, None], state)[1])[0][:, None]",
     ),
     Mistake(
         "context left out of the output",
-        SEQ2SEQ,
+        CODERS,
         "torch.cat((hidden, context), dim=-1)",
         "torch.cat((hidden, 0 * context), dim=-1)",
     ),
     Mistake(
         "context left out of the step",
-        SEQ2SEQ,
+        CODERS,
         "torch.cat((x[:, None], context), dim=-1)",
         "torch.cat((x[:, None], 0 * context), dim=-1)",
     ),
-    Mistake("source mask not passed to attention", SEQ2SEQ, "None if mask is None else mask[:, None])", "None)"),
+    Mistake("source mask not passed to attention", CODERS, "None if mask is None else mask[:, None])", "None)"),
     Mistake("source mask not passed to the encoder", SEQ2SEQ, "self.encoder(source, mask)", "self.encoder(source)"),
     Mistake(
         "decoder started with the directions exchanged",
-        SEQ2SEQ,
+        CODERS,
         "torch.cat((forward, backward)",
         "torch.cat((backward, forward)",
     ),
@@ -101,6 +118,22 @@ MISTAKES = [
     Mistake("float mask read as numbers", "_checks.py", "if mask.dtype != torch.bool:", "if False:", ("attention",)),
     Mistake("fast: missing sqrt(d_k)", "fast/scaled_dot_product.py", "1 / math.sqrt(d_k)", "1.0"),
     Mistake("fast: scale of the padded width", "fast/scaled_dot_product.py", "scale=1 / math.sqrt(d_k)", "scale=None"),
+    Mistake("decoder's state not carried on", SEQ2SEQ, "scores, state, weights =", "scores, _, weights ="),
+    Mistake(
+        "cell started like the hidden state", LSTM, "return h, torch.zeros_like(h)", "return h, h", (SEQ2SEQ_TEST,)
+    ),
+    Mistake(
+        "fast: padding leaks into the last state",
+        FAST,
+        "at_least_one, batch_first",
+        "at_least_one * 0 + x.shape[1], batch_first",
+    ),
+    Mistake("fast: padding not passed over", FAST, "stable=True", "stable=True, descending=True"),
+    Mistake("fast: hidden states not laid back", FAST, "order.argsort(dim=1)", "order"),
+    Mistake(
+        "fast: an empty sequence moves the state", FAST, "torch.where(some, after,", "torch.where(some | True, after,"
+    ),
+    Mistake("fast: padding has a hidden state", FAST, ".masked_fill(~mask[..., None], 0.0)\n    some", "\n    some"),
     Mistake("fast: tanh dropped", "fast/additive.py", ".tanh_()", ""),
 ]
 
@@ -110,6 +143,12 @@ def guards(mistake: Mistake) -> tuple[str, ...]:
     if mistake.tests:
         return mistake.tests
     room, stem = Path(mistake.file).parent.name, Path(mistake.file).stem
+    if mistake.file in (WALK, FAST):
+        return ("sequence/test_recurrent.py",)
+    if mistake.file in (RNN, LSTM, GRU):
+        return (f"sequence/test_{stem}.py", "sequence/test_recurrent.py")
+    if mistake.file == CODERS:
+        return (SEQ2SEQ_TEST,)
     if room == "fast" or mistake.file in (ADDITIVE, SCALED):
         return (f"attention/test_{stem}.py", "attention/test_attend.py")
     return (f"{room}/test_{stem}.py",)

@@ -1,13 +1,14 @@
 """The gated recurrent unit (Cho et al. 2014, section 2.3)."""
 
-import math
+from functools import partial
 from typing import Literal
 
 import torch
 from jaxtyping import Bool, Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from attnref._checks import check_at_least, check_axes, check_choice, check_floating, check_same_size, check_size
+from attnref._checks import check_choice, check_recurrent_step
+from attnref.sequence._recurrent import Recurrent, State
 
 Reset = Literal["before", "after"]
 
@@ -61,46 +62,28 @@ def gru_step(
         Translation*, section 2.3, equations 5 to 8. There `z` keeps the old state, as here; Bahdanau et al. 2015 turn
         it round.
     """
-    who = "gru_step"
-    check_choice(who, "reset", reset, ("before", "after"))
-    _check_weights(who, w_x, w_h, b_x, b_h)
-    check_floating(who, x=x, state=state, w_x=w_x)
-    check_same_size(who, "d_x", x=(x, -1), w_x=(w_x, 1))
-    check_same_size(who, "d_h", state=(state, -1), w_h=(w_h, 1))
-    if x.shape[:-1] != state.shape[:-1]:
-        raise ValueError(
-            f"{who}: x and state must agree in their leading axes, got x {tuple(x.shape)}, state {tuple(state.shape)}."
-        )
+    check_choice("gru_step", "reset", reset, ("before", "after"))
+    check_recurrent_step("gru_step", 3, x, w_x, w_h, b_x, b_h, state=state)
 
-    return _mix(x @ w_x.mT + b_x, state, w_h, b_h, reset)
+    return _mix(x @ w_x.mT + b_x, (state,), w_h, b_h, reset=reset)[0]
 
 
-def _mix(from_x: Tensor, state: Tensor, w_h: Tensor, b_h: Tensor, reset: Reset) -> Tensor:
+def _mix(from_x: Tensor, state: State, w_h: Tensor, b_h: Tensor, *, reset: Reset) -> State:
     """The step, its input already mapped: a sequence maps all of its inputs at once."""
+    (h,) = state
     x_r, x_z, x_n = from_x.chunk(3, dim=-1)
-    w_r, w_z, w_n = w_h.chunk(3)
-    b_r, b_z, b_n = b_h.chunk(3)
+    h_r, h_z, h_n = (h @ w_h.mT + b_h).chunk(3, dim=-1)
 
-    r = torch.sigmoid(x_r + state @ w_r.mT + b_r)
-    z = torch.sigmoid(x_z + state @ w_z.mT + b_z)
+    r = torch.sigmoid(x_r + h_r)
+    z = torch.sigmoid(x_z + h_z)
     if reset == "before":
-        n = torch.tanh(x_n + (r * state) @ w_n.mT + b_n)
+        n = torch.tanh(x_n + (r * h) @ w_h.chunk(3)[2].mT + b_h.chunk(3)[2])
     else:
-        n = torch.tanh(x_n + r * (state @ w_n.mT + b_n))
-    return (1 - z) * n + z * state
+        n = torch.tanh(x_n + r * h_n)
+    return ((1 - z) * n + z * h,)
 
 
-def _check_weights(who: str, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor) -> None:
-    for name, weight in (("w_x", w_x), ("w_h", w_h)):
-        check_axes(who, name, weight, "(3 d_h, d)", exactly=2)
-    for name, bias in (("b_x", b_x), ("b_h", b_h)):
-        check_axes(who, name, bias, "(3 d_h,)", exactly=1)
-    check_floating(who, w_x=w_x, w_h=w_h, b_x=b_x, b_h=b_h)
-    check_size(who, "3 d_h", 3 * w_h.shape[1], "w_h", w_h, 0)
-    check_same_size(who, "3 d_h", w_x=(w_x, 0), w_h=(w_h, 0), b_x=(b_x, 0), b_h=(b_h, 0))
-
-
-class GRU(nn.Module):
+class GRU(Recurrent):
     """A GRU over a sequence: layers, one direction or both, batch first, states passed in and handed back.
 
     Parameters are named and laid out as in `torch.nn.GRU`, so that weights move either way in one line, for
@@ -129,6 +112,8 @@ class GRU(nn.Module):
         Cho et al. 2014, section 2.3; both directions after Schuster and Paliwal 1997, as in Bahdanau et al. 2015.
     """
 
+    gates = 3
+
     def __init__(
         self,
         d_x: int,
@@ -138,25 +123,9 @@ class GRU(nn.Module):
         bidirectional: bool = False,
         reset: Reset = "after",
     ) -> None:
-        check_at_least("GRU", 1, d_x=d_x, d_h=d_h, num_layers=num_layers)
         check_choice("GRU", "reset", reset, ("before", "after"))
-        super().__init__()
-        self.d_x, self.d_h, self.num_layers = d_x, d_h, num_layers
+        super().__init__(d_x, d_h, num_layers=num_layers, bidirectional=bidirectional)
         self.reset: Reset = reset
-        self.directions = ("", "_reverse") if bidirectional else ("",)
-        bound = 1 / math.sqrt(d_h)
-        for layer in range(num_layers):
-            below = d_x if layer == 0 else d_h * len(self.directions)
-            shapes = {
-                "weight_ih": (3 * d_h, below),
-                "weight_hh": (3 * d_h, d_h),
-                "bias_ih": (3 * d_h,),
-                "bias_hh": (3 * d_h,),
-            }
-            for direction in self.directions:
-                for name, shape in shapes.items():
-                    weight = nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
-                    self.register_parameter(f"{name}_l{layer}{direction}", weight)
 
     def forward(
         self,
@@ -181,58 +150,12 @@ class GRU(nn.Module):
             TypeError: The dtypes differ, or the mask is not bool.
             ValueError: The sizes are not those this Module was built for.
         """
-        batch, n, _ = self._check(x, state, mask)
-        if state is None:
-            state = x.new_zeros(self.num_layers * len(self.directions), batch, self.d_h)
-
-        if mask is not None:
-            x = x.masked_fill(~mask[..., None], 0.0)  # whatever stands at padding, no gradient comes from it
-
-        last: list[Tensor] = []
-        for layer in range(self.num_layers):
-            outputs = []
-            for direction in self.directions:
-                w_x, w_h, b_x, b_h = (
-                    self.get_parameter(f"{name}_l{layer}{direction}")
-                    for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-                )
-                from_x = x @ w_x.mT + b_x
-                h, steps = state[len(last)], [x] * n  # places, each taken by the state after its step
-                for t in reversed(range(n)) if direction else range(n):
-                    new = _mix(from_x[:, t], h, w_h, b_h, self.reset)
-                    if mask is None:
-                        h = steps[t] = new
-                    else:
-                        real = mask[:, t, None]
-                        h = torch.where(real, new, h)
-                        steps[t] = torch.where(real, new, 0.0)
-                outputs.append(torch.stack(steps, dim=1))
-                last.append(h)
-            x = torch.cat(outputs, dim=-1)
-        return x, torch.stack(last)
+        self.check(x, mask, state=state)
+        hidden, (last,) = self.walk(
+            partial(_mix, reset=self.reset), x, (self.zeros(x) if state is None else state,), mask
+        )
+        return hidden, last
 
     def extra_repr(self) -> str:
         """What it was built with."""
-        built = f"d_x={self.d_x}, d_h={self.d_h}, num_layers={self.num_layers}"
-        return f"{built}, bidirectional={len(self.directions) == 2}, reset={self.reset!r}"
-
-    def _check(self, x: Tensor, state: Tensor | None, mask: Tensor | None) -> torch.Size:
-        check_axes("GRU", "x", x, "(batch, n, d_x)", exactly=3)
-        check_size("GRU", "d_x", self.d_x, "x", x, -1)
-        check_floating("GRU", x=x, weight_ih_l0=self.get_parameter("weight_ih_l0"))
-        if x.shape[1] < 1:
-            raise ValueError(f"GRU: x must hold at least one position, got shape {tuple(x.shape)}.")
-        if state is not None:
-            wanted = (self.num_layers * len(self.directions), x.shape[0], self.d_h)
-            if tuple(state.shape) != wanted:
-                raise ValueError(
-                    f"GRU: state must be (num_layers * directions, batch, d_h) = {wanted}, "
-                    f"got shape {tuple(state.shape)}."
-                )
-            check_floating("GRU", x=x, state=state)
-        if mask is not None:
-            if mask.dtype != torch.bool:
-                raise TypeError(f"GRU: mask must be bool (True = a real input), got {mask.dtype}.")
-            if mask.shape != x.shape[:2]:
-                raise ValueError(f"GRU: mask must be (batch, n) = {tuple(x.shape[:2])}, got shape {tuple(mask.shape)}.")
-        return x.shape
+        return f"{super().extra_repr()}, reset={self.reset!r}"

@@ -2,36 +2,44 @@
 
 import importlib
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
 import torch
 
-TASKS = {"dates": "dates as people write them in eight languages, to ISO: 4 novembre 2001 -> 2001-11-04"}
+TASKS = {
+    "dates": "dates as people write them in eight languages, to ISO: 4 novembre 2001 -> 2001-11-04",
+    "digit_rows": "handwritten digits read row by row, with a guess after every row",
+}
 
 __all__ = ["TASKS", "device", "load"]
 
 
-def load(name: str, *, attention: bool = True, device: torch.device | str | None = None) -> Any:
+def load(name: str, *, device: torch.device | str | None = None, **options: Any) -> Any:
     """Load a trained model that is shipped with the package, ready to use.
 
     Needs the package `safetensors`, which comes with `pip install 'attnref[tasks]'`.
 
     Args:
         name: The task, one of `TASKS`.
-        attention: False gives the model that was trained the same way without attention.
         device: Where the model is put; the CPU when left out.
+        options: Which of a task's models. "dates" takes `attention`: False gives the model that was trained the same
+            way without attention.
 
     Returns:
-        The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader].
+        The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader], for "digit_rows" a
+        [RowReader][attnref.tasks.digit_rows.RowReader].
 
     Raises:
+        TypeError: The task has no such option.
         ValueError: There is no task of this name.
         ModuleNotFoundError: The package that reads the weights is missing.
     """
     if name not in TASKS:
         raise ValueError(f"attnref.tasks.load: name must be one of {', '.join(map(repr, TASKS))}, got {name!r}.")
-    return importlib.import_module(f"attnref.tasks.{name}").load(attention=attention, device=device)
+    return importlib.import_module(f"attnref.tasks.{name}").load(device=device, **options)
 
 
 def device() -> torch.device:
@@ -51,3 +59,14 @@ def extra(module: str) -> ModuleType:
         raise ModuleNotFoundError(
             f"attnref.tasks: {name} is not installed; pip install 'attnref[tasks]'.", name=name
         ) from error
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Matrices this small gain nothing from a second core, and sums that are never split do not depend on how many."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

@@ -1,4 +1,7 @@
-"""Sequence to sequence: the two links between encoder and decoder, and what each is worth on real dates."""
+"""Sequence to sequence: two links between encoder and decoder, and what each is worth, on dates and by length."""
+
+import json
+from pathlib import Path
 
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -68,6 +71,32 @@ def learned() -> Figure:
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     ax.set_xticks(range(len(parts)), list(parts))
     ax.tick_params(axis="x", length=0)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
+
+
+def lengths() -> Figure:
+    """Share of sequences copied without a mistake against their length, as `benchmarks/lengths.py` measured it."""
+    measured = json.loads(Path(__file__).with_name("seq2seq_lengths.json").read_text(encoding="utf-8"))
+    figure = Figure(figsize=(6.7, 3.8), layout="constrained")
+    ax = figure.add_subplot()
+    looks = (
+        ("attention", "with attention", "C0", "o-"),
+        ("last state", "last state alone", "C1", "s-"),
+        ("twice the width", "last state, twice as wide", "C1", "s--"),
+    )
+    for kind, name, colour, marks in looks:
+        runs = [run["exact"] for run in measured["runs"] if run["kind"] == kind]
+        columns = list(zip(*runs, strict=True))
+        low, high = [min(column) for column in columns], [max(column) for column in columns]
+        mean = [sum(column) / len(column) for column in columns]
+        ax.fill_between(measured["lengths"], low, high, color=colour, alpha=0.3, lw=0)
+        fill = "none" if kind == "twice the width" else colour
+        ax.plot(measured["lengths"], mean, marks, color=colour, mfc=fill, ms=5, clip_on=False, label=name)
+    ax.axvline(measured["longest"], color=rcParams["axes.edgecolor"], lw=1, ls=":", zorder=0)
+    ax.text(measured["longest"] - 0.6, 0.5, "longest in training", rotation=90, ha="right", va="center")
+    ax.set(xlim=(0, 41), ylim=(0, 1.03), yticks=(0, 0.5, 1), xlabel="digits to copy", ylabel="sequences right")
+    ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 

@@ -8,7 +8,10 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from attnref import AdditiveAttention, Decoder, Encoder, Seq2Seq, scaled_dot_product_attention
+from attnref import GRU, LSTM, RNN, AdditiveAttention, Decoder, Encoder, Seq2Seq, scaled_dot_product_attention
+from attnref.fast.gru import GRU as FastGRU
+from attnref.fast.lstm import LSTM as FastLSTM
+from attnref.fast.rnn import RNN as FastRNN
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fused
 from attnref.oracle.additive import additive_attention as additive_oracle
 from attnref.oracle.scaled_dot_product import scaled_dot_product_attention as scaled_oracle
@@ -20,20 +23,27 @@ SOURCE = torch.randint(11, (3, N_K), generator=torch.Generator().manual_seed(0))
 TARGET = torch.randint(9, (3, N_Q), generator=torch.Generator().manual_seed(1))
 MASK = torch.arange(N_K) < torch.tensor(LENGTHS)[:, None]
 attends = pytest.mark.parametrize("kind", ["none", "additive", "scaled_dot_product"])
+# Each with torch's net and cell, and the fast twin.
+RECURRENT = {
+    "rnn": (RNN, nn.RNN, nn.RNNCell, FastRNN),
+    "lstm": (LSTM, nn.LSTM, nn.LSTMCell, FastLSTM),
+    "gru": (GRU, nn.GRU, nn.GRUCell, FastGRU),
+}
+recurrents = pytest.mark.parametrize("recurrent", RECURRENT)
 masks = pytest.mark.parametrize("mask", [None, MASK], ids=["all", "padding"])
 
 
-def build(kind, dtype=torch.float64):
+def build(kind, dtype=torch.float64, recurrent="gru"):
     torch.manual_seed(0)
     attend = {
         "none": None,
         "additive": AdditiveAttention(D_H, D_H, 8),
         "scaled_dot_product": scaled_dot_product_attention,
     }
-    return Seq2Seq(11, 9, d_embed=D_EMBED, d_h=D_H, attend=attend[kind]).to(dtype)
+    return Seq2Seq(11, 9, d_embed=D_EMBED, d_h=D_H, attend=attend[kind], recurrent=RECURRENT[recurrent][0]).to(dtype)
 
 
-def oracle_of(model, kind):
+def oracle_of(model, kind, recurrent="gru"):
     weights = {name: weight.double().numpy() for name, weight in model.state_dict().items()}
     if kind == "additive":
         own = "decoder.attend."
@@ -45,7 +55,7 @@ def oracle_of(model, kind):
         )
     else:
         attend = None if kind == "none" else scaled_oracle
-    return partial(oracle, weights=weights, attend=attend)
+    return partial(oracle, weights=weights, attend=attend, recurrent=recurrent)
 
 
 @attends
@@ -62,16 +72,31 @@ def test_agrees_with_oracle(agrees, arrays, kind, mask, dtype):
         agrees(weights, expected_weights)
 
 
+@pytest.mark.parametrize("recurrent", ["rnn", "lstm"])
+@pytest.mark.parametrize("kind", ["none", "additive"])
+@masks
+def test_agrees_with_oracle_whatever_carries_the_state(agrees, arrays, recurrent, kind, mask):
+    model = build(kind, recurrent=recurrent)
+    logits, weights = model(SOURCE, TARGET, mask)
+    expected_logits, expected_weights = oracle_of(model, kind, recurrent)(*arrays(SOURCE, TARGET, mask))
+    agrees(logits, expected_logits)
+    if weights is not None:
+        agrees(weights, expected_weights)
+    logits.square().sum().backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in model.parameters())
+
+
 class Composed(nn.Module):
     """The same model out of torch's modules only, with packed sequences in place of masks."""
 
-    def __init__(self, kind):
+    def __init__(self, kind, recurrent):
         super().__init__()
+        _, net, cell, _ = RECURRENT[recurrent]
         self.kind, width = kind, 2 * D_H if kind == "additive" else D_H
         self.source_embedding, self.target_embedding = nn.Embedding(11, D_EMBED), nn.Embedding(9, D_EMBED)
-        self.reader = nn.GRU(D_EMBED, D_H // 2, bidirectional=True, batch_first=True)
+        self.reader = net(D_EMBED, D_H // 2, bidirectional=True, batch_first=True)
         self.bridge = nn.Linear(D_H, D_H)
-        self.writer = nn.GRUCell(D_EMBED + width - D_H, D_H)
+        self.writer = cell(D_EMBED + width - D_H, D_H)
         self.output = nn.Linear(width, 9)
         if kind == "additive":
             self.from_query, self.from_key = nn.Linear(D_H, 8, bias=False), nn.Linear(D_H, 8, bias=False)
@@ -81,9 +106,9 @@ class Composed(nn.Module):
         decoder = model.decoder
         self.source_embedding.load_state_dict(model.encoder.embedding.state_dict())
         self.target_embedding.load_state_dict(decoder.embedding.state_dict())
-        self.reader.load_state_dict(model.encoder.gru.state_dict())
+        self.reader.load_state_dict(model.encoder.rnn.state_dict())
         self.bridge.load_state_dict(decoder.bridge.state_dict())
-        self.writer.load_state_dict({name.removesuffix("_l0"): w for name, w in decoder.gru.state_dict().items()})
+        self.writer.load_state_dict({name.removesuffix("_l0"): w for name, w in decoder.rnn.state_dict().items()})
         self.output.load_state_dict(decoder.output_proj.state_dict())
         if self.kind == "additive":
             self.from_query.load_state_dict(decoder.attend.query_proj.state_dict())
@@ -96,8 +121,10 @@ class Composed(nn.Module):
             self.source_embedding(source), torch.tensor(lengths), batch_first=True, enforce_sorted=False
         )
         packed, last = self.reader(packed)
+        last, lstm = (last[0], True) if isinstance(last, tuple) else (last, False)
         memory, _ = pad_packed_sequence(packed, batch_first=True, total_length=N_K)
         h = self.bridge(torch.cat(tuple(last), 1)).tanh()
+        c = torch.zeros_like(h)
         logits = []
         for token in target.T:
             inputs, to_output = [self.target_embedding(token)], []
@@ -107,15 +134,20 @@ class Composed(nn.Module):
                     hidden = torch.tanh(self.from_query(h[b]) + self.from_key(memory[b, :length]))
                     contexts.append(torch.softmax(self.score(hidden), 0).T @ memory[b, :length])
                 inputs, to_output = [*inputs, torch.cat(contexts)], [torch.cat(contexts)]
-            h = self.writer(torch.cat(inputs, 1), h)
+            inputs = torch.cat(inputs, 1)
+            if lstm:
+                h, c = self.writer(inputs, (h, c))
+            else:
+                h = self.writer(inputs, h)
             logits.append(self.output(torch.cat([h, *to_output], 1)))
         return torch.stack(logits, 1)
 
 
+@recurrents
 @pytest.mark.parametrize("kind", ["none", "additive"])
-def test_agrees_with_a_composition_of_torch_modules(agrees, kind):
-    model = build(kind)
-    composed = Composed(kind).double().copy(model)
+def test_agrees_with_a_composition_of_torch_modules(agrees, kind, recurrent):
+    model = build(kind, recurrent=recurrent)
+    composed = Composed(kind, recurrent).double().copy(model)
     logits, _ = model(SOURCE, TARGET, MASK)
     expected = composed(SOURCE, TARGET, LENGTHS)
     agrees(logits, expected)
@@ -123,9 +155,9 @@ def test_agrees_with_a_composition_of_torch_modules(agrees, kind):
     expected.square().sum().backward()
     for ours, theirs in (
         (model.encoder.embedding, composed.source_embedding),
-        (model.encoder.gru, composed.reader),
+        (model.encoder.rnn, composed.reader),
         (model.decoder.bridge, composed.bridge),
-        (model.decoder.gru, composed.writer),
+        (model.decoder.rnn, composed.writer),
         (model.decoder.output_proj, composed.output),
     ):
         theirs_named = {name: p.grad for name, p in theirs.named_parameters()}
@@ -143,9 +175,21 @@ def test_the_fast_twin_goes_in_the_same_way(agrees):
     assert weights is None
 
 
+@recurrents
+def test_fast_recurrent_twins_go_in_the_same_way(agrees, recurrent):
+    model = build("scaled_dot_product", recurrent=recurrent)
+    expected, _ = model(SOURCE, TARGET, MASK)
+    fast, state_dict = RECURRENT[recurrent][3], model.state_dict()
+    model.encoder.rnn = fast(D_EMBED, D_H // 2, bidirectional=True).double()
+    model.decoder.rnn = fast(D_EMBED + D_H, D_H).double()
+    model.load_state_dict(state_dict)
+    agrees(model(SOURCE, TARGET, MASK)[0], expected)
+
+
+@recurrents
 @attends
-def test_padding_changes_nothing(agrees, kind):
-    model = build(kind)
+def test_padding_changes_nothing(agrees, kind, recurrent):
+    model = build(kind, recurrent=recurrent)
     whole, weights = model(SOURCE, TARGET, MASK)
     for b, length in enumerate(LENGTHS):
         alone, own = model(SOURCE[b : b + 1, :length], TARGET[b : b + 1])
@@ -182,9 +226,10 @@ def test_the_future_of_the_target_changes_nothing(kind):
 
 @attends
 @masks
-def test_writing_is_reading_what_was_written(agrees, kind, mask):
+@recurrents
+def test_writing_is_reading_what_was_written(agrees, kind, mask, recurrent):
     """One step at a time, each fed its own last token, is all at once, fed what was written."""
-    model = build(kind)
+    model = build(kind, recurrent=recurrent)
     tokens, weights = model.generate(SOURCE, mask, begin=1, length=N_Q)
     fed = torch.cat((torch.full((3, 1), 1), tokens[:, :-1]), 1)
     logits, expected_weights = model(SOURCE, fed, mask)

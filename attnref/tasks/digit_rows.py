@@ -1,0 +1,169 @@
+"""Handwritten digits read row by row: a recurrent net takes one row of pixels a step, and guesses after each."""
+
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from attnref import GRU, LSTM, RNN
+from attnref._checks import check_axes, check_choice
+from attnref.tasks import extra, one_thread
+from attnref.tasks.digit_rows_data import enlarge, training_batches
+
+STEPS, BATCH, RATE = 2000, 64, 6e-3
+MODELS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+
+
+class Reading(NamedTuple):
+    """Digits that were read.
+
+    Attributes:
+        digits: The answer after the last row, (batch,).
+        confidence: The probability of each digit after each row, (batch, n, 10).
+    """
+
+    digits: Tensor
+    confidence: Tensor
+
+
+class RowReader(nn.Module):
+    """Read images from the top row to the bottom, a row a step; one linear map makes each state a guess.
+
+    Args:
+        model: Which net reads, "rnn", "gru" or "lstm".
+        size: Pixels in a row, and rows in an image.
+        d_h: Width of the hidden state.
+        num_layers: Layers of the net.
+
+    Raises:
+        ValueError: There is no such net.
+
+    Examples:
+        >>> import torch
+        >>> from attnref.tasks.digit_rows import RowReader
+        >>> reader = RowReader("lstm", size=28)  # not trained yet: what it guesses means nothing
+        >>> reader(torch.rand(2, 28, 28)).shape  # ten scores after each of 28 rows
+        torch.Size([2, 28, 10])
+    """
+
+    def __init__(self, model: str = "lstm", *, size: int = 8, d_h: int = 128, num_layers: int = 1) -> None:
+        check_choice("RowReader", "model", model, tuple(MODELS))
+        super().__init__()
+        self.recipe = {"model": model, "size": size, "d_h": d_h, "num_layers": num_layers}
+        self.size = size
+        self.net = MODELS[model](size, d_h, num_layers=num_layers)
+        self.output_proj = nn.Linear(d_h, 10)
+
+    def forward(self, images: Float[Tensor, "batch n d_x"]) -> Float[Tensor, "batch n 10"]:
+        """Score the ten digits after every row.
+
+        Args:
+            images: From 0 for paper to 1 for ink, rows from the top. Fewer rows than `size` are the top of an image.
+
+        Raises:
+            ValueError: The images have no batch axis, or rows of another size.
+        """
+        check_axes("RowReader", "images", images, "(batch, n, size)", exactly=3)
+        if images.shape[-1] != self.size:
+            raise ValueError(
+                f"RowReader: images must have rows of size={self.size} pixels, got shape {tuple(images.shape)}."
+            )
+        hidden, _ = self.net(images)
+        return self.output_proj(hidden)
+
+    @torch.no_grad()
+    def read(self, images: Float[Tensor, "batch n d_x"]) -> Reading:
+        """Read images, see `forward`, and say how sure the reader is after each row. No gradient is kept."""
+        confidence = self(images).softmax(-1)
+        return Reading(confidence[:, -1].argmax(-1), confidence)
+
+    def save(self, path: str | Path) -> None:
+        """Write the weights, in half precision, to a safetensors file that `load` makes a reader from."""
+        tensors = {name: tensor.half().cpu().contiguous() for name, tensor in self.state_dict().items()}
+        extra("safetensors.torch").save_file(tensors, path, metadata={"reader": json.dumps(self.recipe)})
+
+
+def load(path: str | Path | None = None, *, device: torch.device | str | None = None) -> RowReader:
+    """Load a trained reader; the shipped LSTM for 8 x 8 images when no file is named."""
+    path = Path(__file__).with_name("digit_rows.safetensors") if path is None else path
+    with extra("safetensors").safe_open(path, framework="pt") as file:
+        reader = RowReader(**json.loads(file.metadata()["reader"]))
+        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (no dict)
+    reader.load_state_dict(weights)
+    return reader.to(device).eval()
+
+
+@one_thread()
+def train(
+    seed: int = 0,
+    *,
+    model: str = "lstm",
+    size: int = 8,
+    split: str = "images",
+    steps: int = STEPS,
+    device: torch.device | str | None = None,
+    progress: bool = True,
+) -> tuple[RowReader, list[float]]:
+    """Train a reader from scratch: AdamW, one cycle of the learning rate, gradients clipped to norm 1.
+
+    Half of the loss is that of the last row, half is the mean over all rows, so that the guesses on the way are
+    trained too. The same seed on the same machine gives the same weights; all models see the same images in the same
+    order.
+
+    Args:
+        seed: Draws the first weights and the order of the images.
+        model: Which net reads, "rnn", "gru" or "lstm".
+        size: 8 for the images as they are, 28 for enlarged ones.
+        split: Which images are held out, see `digit_rows_data`: "images" or "forms".
+        steps: How many batches of 64 images are learned from.
+        device: Where to train; the CPU when left out.
+        progress: Whether to show a progress bar.
+
+    Returns:
+        reader: The trained reader, in evaluation mode.
+        losses: The loss of each step, in nats.
+    """
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been drawn
+        torch.manual_seed(seed)
+        reader = RowReader(model, size=size).to(device)
+    optimizer = torch.optim.AdamW(reader.parameters(), lr=RATE)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+
+    losses = []
+    batches = training_batches(steps, BATCH, seed, split)
+    bar = extra("tqdm").tqdm(batches, total=steps, disable=not progress, desc="digit rows")
+    for images, digits in bar:
+        logits = reader(enlarge(images, size).to(device))
+        each_row = digits.to(device)[:, None].expand(logits.shape[:2])
+        losses_of_rows = nn.functional.cross_entropy(logits.mT, each_row, reduction="none")
+        loss = (losses_of_rows.mean() + losses_of_rows[:, -1].mean()) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+        bar.set_postfix(loss=f"{losses[-1]:.4f}")
+    return reader.eval(), losses
+
+
+class Score(NamedTuple):
+    """How well a reader reads.
+
+    Attributes:
+        accuracy: Share of the images whose digit is right after the last row.
+        rows: The same share after each row.
+    """
+
+    accuracy: float
+    rows: list[float]
+
+
+def measure(reader: RowReader, images: Tensor, digits: Tensor) -> Score:
+    """Measure how many images are read right, after each row."""
+    guesses = reader.read(images.to(reader.output_proj.weight.device)).confidence.argmax(-1).cpu()
+    rows = (guesses == digits[:, None]).double().mean(0).tolist()
+    return Score(rows[-1], rows)

@@ -1,0 +1,75 @@
+"""Real handwritten digits, 8 x 8 or enlarged, and two ways to hold some of them out.
+
+scikit-learn's 1797 images come from fourteen forms, each the same run of about 130 digits filled in by one hand. Held
+out at random, one image in five, a digit is new but its hand is not ("images"). Held out as the last three forms, the
+hand is new as well, and the digits are harder to read ("forms").
+"""
+
+import functools
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from attnref._checks import check_choice
+from attnref.tasks import extra
+
+SIZES = (8, 28)
+SPLITS = ("images", "forms")
+
+
+def is_held_out(split: str = "images") -> Tensor:
+    """Which of the 1797 images are kept from training, (1797,), True = held out.
+
+    Examples:
+        >>> from attnref.tasks.digit_rows_data import is_held_out
+        >>> int(is_held_out("images").sum()), int(is_held_out("forms").sum())
+        (360, 382)
+    """
+    check_choice("digit_rows", "split", split, SPLITS)
+    if split == "forms":
+        return torch.arange(1797) >= 1415
+    chosen = torch.randperm(1797, generator=torch.Generator().manual_seed(0))[:360]
+    return torch.zeros(1797, dtype=torch.bool).index_fill(0, chosen, True)
+
+
+def training_digits(size: int = 8, split: str = "images") -> tuple[Tensor, Tensor]:
+    """The images to learn from, (n, size, size), from 0 for paper to 1 for ink, and which digits they show."""
+    images, digits = _digits()
+    return enlarge(images[~is_held_out(split)], size), digits[~is_held_out(split)]
+
+
+def held_out_digits(size: int = 8, split: str = "images") -> tuple[Tensor, Tensor]:
+    """The images that are for measuring alone, (n, size, size), and which digits they show."""
+    images, digits = _digits()
+    return enlarge(images[is_held_out(split)], size), digits[is_held_out(split)]
+
+
+def training_batches(steps: int, batch: int, seed: int, split: str = "images") -> Iterator[tuple[Tensor, Tensor]]:
+    """Batches of 8 x 8 images, each image moved by up to one pixel; every image comes once before any comes again."""
+    generator = torch.Generator().manual_seed(seed)
+    images, digits = training_digits(split=split)
+    padded, order = nn.functional.pad(images, (1, 1, 1, 1)), torch.empty(0, dtype=torch.long)
+    rows = torch.arange(8)
+    for _ in range(steps):
+        if len(order) < batch:
+            order = torch.cat((order, torch.randperm(len(images), generator=generator)))
+        chosen, order = order[:batch], order[batch:]
+        down, right = torch.randint(3, (2, batch, 1), generator=generator)  # 1 leaves the image where it is
+        yield padded[chosen[:, None, None], (rows + down)[:, :, None], (rows + right)[:, None, :]], digits[chosen]
+
+
+def enlarge(images: Tensor, size: int) -> Tensor:
+    """Make 8 x 8 images as large as is asked for, pixels in between from their neighbours (bilinear)."""
+    if size not in SIZES:
+        raise ValueError(f"digit_rows: size must be one of {', '.join(map(str, SIZES))}, got {size!r}.")
+    if size == 8:
+        return images
+    return nn.functional.interpolate(images[:, None], size=(size, size), mode="bilinear")[:, 0]
+
+
+@functools.cache
+def _digits() -> tuple[Tensor, Tensor]:
+    """scikit-learn's 1797 images; they come with the package, nothing is fetched."""
+    found = extra("sklearn.datasets").load_digits()
+    return torch.tensor(found.images, dtype=torch.float32) / 16, torch.tensor(found.target)
