@@ -46,6 +46,7 @@ def lstm_step(
 
     Examples:
         >>> import torch
+        >>> from attnref import lstm_step
         >>> zeros = {"w_x": torch.zeros(4, 1), "w_h": torch.zeros(4, 1), "b_x": torch.zeros(4), "b_h": torch.zeros(4)}
         >>> lstm_step(torch.ones(1), (torch.zeros(1), torch.tensor([0.8])), **zeros)  # gates half open, nothing new
         (tensor([0.1900]), tensor([0.4000]))
@@ -87,6 +88,7 @@ class LSTM(Recurrent):
 
     Examples:
         >>> import torch
+        >>> from attnref import LSTM
         >>> lstm = LSTM(d_x=4, d_h=6, num_layers=2)
         >>> hidden, (h, c) = lstm(torch.randn(3, 5, 4))
         >>> hidden.shape, h.shape, c.shape

@@ -38,6 +38,7 @@ def rnn_step(
 
     Examples:
         >>> import torch
+        >>> from attnref import rnn_step
         >>> one, zero = torch.ones(1, 1), torch.zeros(1)
         >>> rnn_step(torch.tensor([0.3]), torch.tensor([0.2]), w_x=one, w_h=one, b_x=zero, b_h=zero)  # tanh(0.5)
         tensor([0.4621])
@@ -74,6 +75,7 @@ class RNN(Recurrent):
 
     Examples:
         >>> import torch
+        >>> from attnref import RNN
         >>> rnn = RNN(d_x=4, d_h=6, num_layers=2)
         >>> hidden, state = rnn(torch.randn(3, 5, 4))
         >>> hidden.shape, state.shape
