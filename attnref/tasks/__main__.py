@@ -26,7 +26,7 @@ class Task(Protocol):
         """Train a reader, and hand it back with the loss of each step."""
         ...
 
-    def measure(self, reader: Any) -> tuple[float, str]:
+    def measure(self, reader: Any, options: argparse.Namespace) -> tuple[float, str]:
         """Measure the figure of merit on held-out data; and say it, with whatever else is worth a line."""
         ...
 
@@ -49,7 +49,7 @@ class Dates:
         steps, attention = options.steps or dates.STEPS, options.attention != "none"
         return dates.train(seed, attention=attention, steps=steps, device=options.device)
 
-    def measure(self, reader: dates.DateReader) -> tuple[float, str]:
+    def measure(self, reader: dates.DateReader, options: argparse.Namespace) -> tuple[float, str]:
         """Measure the figure of merit on held-out data; and say it."""
         score = dates.measure(reader, dates_data.held_out_samples())
         shares = ", ".join(f"{part} {share:.3f}" for part, share in score.shares.items())
@@ -67,7 +67,6 @@ class DigitRows:
     """Handwritten digits, by net and by size."""
 
     figure = "held-out accuracy"
-    split = "images"
 
     def options(self, parser: argparse.ArgumentParser) -> None:
         """Add what no other task has."""
@@ -82,19 +81,20 @@ class DigitRows:
     def train(self, seed: int, options: argparse.Namespace) -> tuple[digit_rows.RowReader, list[float]]:
         """Train a reader, and hand it back with the loss of each step."""
         steps = options.steps or digit_rows.STEPS
-        self.split = options.split
         named = {"model": options.model, "size": options.size, "split": options.split}
         return digit_rows.train(seed, **named, steps=steps, device=options.device)
 
-    def measure(self, reader: digit_rows.RowReader) -> tuple[float, str]:
+    def measure(self, reader: digit_rows.RowReader, options: argparse.Namespace) -> tuple[float, str]:
         """Measure the figure of merit on held-out data; and say it."""
-        score = digit_rows.measure(reader, *digit_rows_data.held_out_digits(reader.size, self.split))
+        score = digit_rows.measure(reader, *digit_rows_data.held_out_digits(reader.size, options.split))
         quarter = reader.size // 4
         shares = ", ".join(f"{score.rows[row - 1]:.3f}" for row in range(quarter, reader.size + 1, quarter))
         return score.accuracy, f"held-out accuracy {score.accuracy:.4f}; after each quarter of the rows: {shares}"
 
     def shipped(self, options: argparse.Namespace) -> Iterator[tuple[str, nn.Module]]:
         """Say what is measured, then load the shipped readers."""
+        if options.split != "images":
+            raise SystemExit("python -m attnref.tasks digit_rows: the shipped weights were trained on --split images.")
         print(f"{len(digit_rows_data.held_out_digits()[0])} held-out digits, none of them in training")
         yield "LSTM, 8 x 8", digit_rows.load(device=options.device)
 
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print("\npython -m attnref.tasks NAME trains one; NAME --evaluate measures the shipped weights; NAME --help.")
     elif options.evaluate:
         for what, reader in COMMANDS[options.task].shipped(options):
-            print(f"{what}: {COMMANDS[options.task].measure(reader)[1]}")
+            print(f"{what}: {COMMANDS[options.task].measure(reader, options)[1]}")
     else:
         _train(COMMANDS[options.task], options)
 
@@ -142,7 +142,7 @@ def _train(task: Task, options: argparse.Namespace) -> None:
         reader, losses = task.train(seed, options)
         clock, processor = time.perf_counter() - clock, time.process_time() - processor
         print(f"seed {seed}: {len(losses)} steps in {clock:.1f} s ({processor:.1f} s of CPU time) on {options.device}")
-        score, line = task.measure(reader)
+        score, line = task.measure(reader, options)
         scores.append(score)
         print(line)
         if options.out:

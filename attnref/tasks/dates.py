@@ -1,8 +1,7 @@
 """Dates as people write them, to ISO: a sequence-to-sequence model that reads characters, with or without attention."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from attnref import AdditiveAttention, Seq2Seq
-from attnref.tasks import extra
+from attnref.tasks import extra, one_thread
 from attnref.tasks.dates_data import PARTS, Sample, characters, training_batches
 
 STEPS, BATCH, RATE = 300, 128, 4e-3
@@ -131,18 +130,7 @@ def load(
     return reader.to(device).eval()
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Matrices this small gain nothing from a second core, and sums that are never split do not depend on how many."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-@_one_thread()
+@one_thread()
 def train(
     seed: int = 0,
     *,

@@ -1,8 +1,8 @@
 """Real handwritten digits, 8 x 8 or enlarged, and two ways to hold some of them out.
 
-scikit-learn's 1797 images come from fourteen forms, each the same run of about 130 digits filled in by one hand. Held
-out at random, one image in five, a digit is new but its hand is not ("images"). Held out as the last three forms, the
-hand is new as well, and the digits are harder to read ("forms").
+scikit-learn's 1797 images come from thirteen writers and stand in fourteen runs of about 130 digits, form after form.
+Held out at random, one image in five, a digit is new but its writer is not ("images"). Held out as the last three
+forms, most of the writers are new as well, and the digits are harder to read ("forms").
 """
 
 import functools
