@@ -4,7 +4,7 @@ import argparse
 import time
 from collections.abc import Iterator, Sequence
 from statistics import mean
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import nn
@@ -13,6 +13,7 @@ from attnref import tasks
 from attnref.tasks import dates, dates_data, digit_rows, digit_rows_data
 
 
+@runtime_checkable
 class Task(Protocol):
     """What the command line asks of a task: the rest is the same for all."""
 
