@@ -1,7 +1,7 @@
 """attnref: the reference for attention. Every public name, and nothing else."""
 
 from attnref.attention.additive import AdditiveAttention, additive_attention
-from attnref.attention.masks import causal_mask, masked_softmax, padding_mask
+from attnref.attention.masks import causal_mask, masked_softmax, padding_mask, window_mask
 from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.sequence._coders import Decoder, Encoder
 from attnref.sequence._latent import LatentAutoregressiveModel
@@ -33,4 +33,5 @@ __all__ = [
     "padding_mask",
     "rnn_step",
     "scaled_dot_product_attention",
+    "window_mask",
 ]

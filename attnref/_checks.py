@@ -120,6 +120,12 @@ def check_attention_inputs(who: str, query: Tensor, key: Tensor, value: Tensor, 
         )
 
 
+def check_shared_mask(who: str, mask: Tensor | None) -> None:
+    """All queries share the mask: the keys are summed up once, whoever asks."""
+    if mask is not None and mask.shape[-2] != 1:
+        raise ValueError(f"{who}: mask must be the same for all queries, (..., 1, n_k), got shape {_shape(mask)}.")
+
+
 def check_lengths(who: str, lengths: Tensor, n_k: int) -> None:
     """Lengths count tokens, from none to all n_k of them."""
     if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:

@@ -53,6 +53,59 @@ def causal_mask(
     return j <= i + offset
 
 
+def window_mask(
+    n_q: int,
+    n_k: int | None = None,
+    *,
+    width: int,
+    offset: int = 0,
+    device: torch.device | str | None = None,
+) -> Bool[Tensor, "{n_q} n_k"]:
+    r"""Let each position attend to those near it, on both sides; joined with a causal mask, to the last `width`.
+
+    $$ M_{ij} = [\, |j - (i + \text{offset})| < \text{width} \,] $$
+
+    Args:
+        n_q: Number of queries, in tokens.
+        n_k: Number of keys, in tokens; as many as queries when left out.
+        width: How many keys on each side, the query's own place counted, in tokens: 1 is that place alone.
+        offset: Keys that stand before the first query, in tokens, as in `causal_mask`.
+        device: Where the mask is made; torch's default device when left out.
+
+    Returns:
+        The mask, True where key `j` is within the window of query `i`.
+
+    Raises:
+        TypeError: A size is not a whole number.
+        ValueError: A size is negative, or the width less than one.
+
+    Examples:
+        >>> from attnref import causal_mask, window_mask
+        >>> window_mask(4, width=2).int()
+        tensor([[1, 1, 0, 0],
+                [1, 1, 1, 0],
+                [0, 1, 1, 1],
+                [0, 0, 1, 1]], dtype=torch.int32)
+        >>> (window_mask(4, width=2) & causal_mask(4)).int()
+        tensor([[1, 0, 0, 0],
+                [1, 1, 0, 0],
+                [0, 1, 1, 0],
+                [0, 0, 1, 1]], dtype=torch.int32)
+
+    Source:
+        Beltagy, Peters and Cohan 2020, *Longformer*, section 3.1 (both sides); Jiang et al. 2023, *Mistral 7B*,
+        section 2 (the last `width` tokens, the query's own included).
+    """
+    n_k = n_q if n_k is None else n_k
+    check_at_least("window_mask", 0, n_q=n_q, n_k=n_k)
+    check_at_least("window_mask", 1, width=width)
+    check_int("window_mask", offset=offset)
+
+    i = torch.arange(n_q, device=device)[:, None]
+    j = torch.arange(n_k, device=device)[None, :]
+    return (j - (i + offset)).abs() < width
+
+
 def padding_mask(lengths: Int[Tensor, "*batch"] | Sequence[int], n_k: int) -> Bool[Tensor, "*batch 1 n_k"]:
     r"""Hide the padding of a batch whose samples differ in length: each attends to its own real tokens.
 

@@ -13,6 +13,16 @@ def causal_mask(n_q, n_k=None, *, offset=0):
     return mask
 
 
+def window_mask(n_q, n_k=None, *, width, offset=0):
+    """Query i may attend to key j where j is fewer than width places from i + offset."""
+    n_k = n_q if n_k is None else n_k
+    mask = np.zeros((n_q, n_k), dtype=bool)
+    for i in range(n_q):
+        for j in range(n_k):
+            mask[i, j] = i + offset - width < j < i + offset + width
+    return mask
+
+
 def padding_mask(lengths, n_k):
     """Every query of sample b may attend to its first lengths[b] keys."""
     lengths = np.asarray(lengths)
