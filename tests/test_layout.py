@@ -74,11 +74,12 @@ def test_the_front_door_opens_every_public_name_and_nothing_else():
 
 
 @pytest.mark.parametrize(("chapter", "stem"), STEMS, ids=lambda part: part)
-@pytest.mark.parametrize("where", ["oracle", "test", "page", "figure"])
+@pytest.mark.parametrize("where", ["oracle", "test", "mistakes", "page", "figure"])
 def test_every_mechanism_has_its_company(chapter, stem, where):
     path = {
         "oracle": PACKAGE / "oracle" / f"{stem}.py",
         "test": ROOT / "tests" / chapter / f"test_{stem}.py",
+        "mistakes": ROOT / "tests" / "planted" / f"{stem}.py",
         "page": DOCS / chapter / f"{stem}.md",
         "figure": DOCS / "figures" / f"{stem}.py",
     }[where]

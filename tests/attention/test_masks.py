@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.attention.bias import causal_lower_right, causal_upper_left
 
-from attnref import causal_mask, masked_softmax, padding_mask
+from attnref import causal_mask, masked_softmax, padding_mask, window_mask
 from attnref.oracle import masks as oracle
 
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
@@ -35,6 +35,44 @@ def test_causal_mask_of_one_step_is_a_row_of_the_whole():
     whole = causal_mask(7)
     for t in range(7):
         assert torch.equal(causal_mask(1, 7, offset=t), whole[t : t + 1])
+
+
+@given(
+    n_q=st.integers(0, 7),
+    n_k=st.one_of(st.none(), st.integers(0, 7)),
+    width=st.integers(1, 8),
+    offset=st.integers(-8, 8),
+)
+def test_window_mask_agrees_with_oracle(n_q, n_k, width, offset):
+    options = {"width": width, "offset": offset}
+    np.testing.assert_array_equal(window_mask(n_q, n_k, **options), oracle.window_mask(n_q, n_k, **options))
+
+
+@given(n=st.integers(1, 9), width=st.integers(1, 9))
+def test_window_mask_agrees_with_torch(n, width):
+    """torch's triangles: nothing above one diagonal, nothing below another."""
+    band = torch.ones(n, n, dtype=torch.bool).tril(width - 1).triu(1 - width)
+    assert torch.equal(window_mask(n, width=width), band)
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("width", [1, 2, 3, 9])
+def test_causal_window_agrees_with_hugging_face(width):
+    """A window of Mistral's is ours joined with the causal mask."""
+    masking = pytest.importorskip("transformers.masking_utils")
+    theirs = masking.and_masks(masking.sliding_window_overlay(width), masking.causal_mask_function)
+    ours = window_mask(7, width=width) & causal_mask(7)
+    for i in range(7):
+        for j in range(7):
+            assert bool(theirs(0, 0, torch.tensor(i), torch.tensor(j))) == bool(ours[i, j])
+
+
+def test_a_causal_window_holds_the_last_places():
+    mask = window_mask(6, width=3) & causal_mask(6)
+    assert mask.sum(-1).tolist() == [1, 2, 3, 3, 3, 3]
+    for t in range(6):  # one query at a time
+        row = window_mask(1, 6, width=3, offset=t) & causal_mask(1, 6, offset=t)
+        assert torch.equal(row, mask[t : t + 1])
 
 
 @given(lengths=st.lists(st.integers(0, 6), min_size=1, max_size=4), n_k=st.integers(6, 8))
@@ -137,6 +175,10 @@ def test_no_samples_give_no_masks():
             TypeError,
             "masked_softmax: scores must be floating point, got scores torch.int64.",
         ),
+        (lambda: window_mask(3, width=0), ValueError, "window_mask: width must be at least 1, got 0."),
+        (lambda: window_mask(3, width=1.5), TypeError, "window_mask: width must be an int, got float."),  # pyright: ignore
+        (lambda: window_mask(3, width=1, offset=0.5), TypeError, "window_mask: offset must be an int, got float."),
+        (lambda: window_mask(3, -1, width=1), ValueError, "window_mask: n_k must be at least 0, got -1."),
         (lambda: causal_mask(-1), ValueError, "causal_mask: n_q must be at least 0, got -1."),
         (lambda: causal_mask(2, -3), ValueError, "causal_mask: n_k must be at least 0, got -3."),
         (lambda: causal_mask(2.0), TypeError, "causal_mask: n_q must be an int, got float."),  # pyright: ignore

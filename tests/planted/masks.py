@@ -8,6 +8,9 @@ MISTAKES = {
         ("softmax over the wrong axis, no mask", "return scores.softmax(dim=-1)", "return scores.softmax(dim=-2)"),
         ("`<` for `<=` in the causal mask", "j <= i + offset", "j < i + offset"),
         ("offset of the causal mask dropped", "j <= i + offset", "j <= i"),
+        ("`<=` for `<` in the window", "abs() < width", "abs() <= width"),
+        ("window on one side only", "(j - (i + offset)).abs()", "(j - (i + offset))"),
+        ("offset of the window dropped", "(j - (i + offset)).abs()", "(j - i).abs()"),
         ("padding mask off by one", "< lengths[..., None, None]", "<= lengths[..., None, None]"),
         ("-inf in place of the lowest finite number", "torch.finfo(scores.dtype).min", 'float("-inf")'),
         (

@@ -70,7 +70,7 @@ def _labels(node: Definition) -> list[str]:
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return [node.name]
     goals = node.targets if isinstance(node, ast.Assign) else [node.target]
-    return [goal.id for goal in goals if isinstance(goal, ast.Name)]
+    return [part.id for goal in goals for part in ast.walk(goal) if isinstance(part, ast.Name)]
 
 
 def _kept(statement: ast.stmt, used: set[str]) -> str:
