@@ -1,4 +1,6 @@
-"""Masks: padding, look-ahead and both together, as tables of may and may not."""
+"""Masks: padding, look-ahead, both together, and windows, as tables of may and may not."""
+
+from typing import Literal
 
 from matplotlib import rcParams
 from matplotlib.axes import Axes
@@ -6,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
 
-from attnref import causal_mask, padding_mask
+from attnref import causal_mask, padding_mask, window_mask
 
 LENGTHS, N = (5, 8, 3), 8  # the samples of note N4
 CELL, TOP, BOTTOM = 0.2, 0.32, 0.55  # inches
@@ -19,9 +21,24 @@ def three() -> Figure:
     _table(figure, 0.8, padding[:, 0], "padding", "", [f"length {n}" for n in LENGTHS])
     _table(figure, 2.92, look_ahead, "look-ahead", "query", [str(i) for i in range(N)])
     _table(figure, 5.04, padding[0] & look_ahead, "both, length 5", "query", [str(i) for i in range(N)])
-    handles = [_cell(0, 0, True), _cell(0, 0, False)]
-    figure.legend(handles, ["may attend", "may not"], loc="lower left", handlelength=1, handleheight=1, borderpad=0)
+    _legend(figure, "lower left")
     return figure
+
+
+def windows() -> Figure:
+    """A window on both sides, and two windows of the last places."""
+    figure = Figure(figsize=(6.7, TOP + N * CELL + BOTTOM + 0.3))
+    places = [str(i) for i in range(N)]
+    for left, width, behind in ((0.8, 3, False), (2.92, 3, True), (5.04, 6, True)):
+        mask = window_mask(N, width=width) & causal_mask(N) if behind else window_mask(N, width=width)
+        _table(figure, left, mask, f"width {width}" + (", look-ahead" if behind else ""), "query", places)
+    _legend(figure, "lower center", ncols=2)
+    return figure
+
+
+def _legend(figure: Figure, where: Literal["lower left", "lower center"], ncols: int = 1) -> None:
+    handles, said = [_cell(0, 0, True), _cell(0, 0, False)], ["may attend", "may not"]
+    figure.legend(handles, said, loc=where, ncols=ncols, handlelength=1, handleheight=1, borderpad=0)
 
 
 def _table(figure: Figure, left: float, mask: Tensor, title: str, rows: str, labels: list[str]) -> Axes:
