@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 EXTRAS ?= dev
 ADDRESS ?= 127.0.0.1:8000
-PYTEST ?= -q
+# The fences of a page share one process.
+PYTEST ?= -q -n auto --dist loadfile
 
 ifeq ($(OS),Windows_NT)
 BIN := $(VENV)/Scripts
@@ -13,6 +14,8 @@ BIN := $(VENV)/bin
 endif
 export PATH := $(abspath $(BIN)):$(PATH)
 export NO_MKDOCS_2_WARNING := 1
+# Tests, figures and trainings are small: a process for each core is faster than threads within one.
+export OMP_NUM_THREADS ?= 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PACKAGES := $(VENV)/.packages
@@ -76,7 +79,7 @@ shapes: | $(PACKAGES)
 	$(BIN)/python -m pytest $(PYTEST) -m "not browser and not refusal" --jaxtyping-packages=attnref,beartype.beartype attnref tests
 
 browser-test: setup site  ## open the built site in Chromium and use it as a reader would
-	$(BIN)/python -m pytest $(PYTEST) -n 2 -m browser tests/browser
+	$(BIN)/python -m pytest -q -n 2 -m browser tests/browser
 
 mistakes: setup  ## make deliberate mistakes in the code; each must fail a test
 	$(BIN)/python tests/mistakes.py
