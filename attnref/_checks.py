@@ -179,12 +179,11 @@ def check_recurrent_step(
         raise ValueError(f"{who}: {_listed(['x', *states])} must agree in their leading axes, got {given}.")
 
 
-def check_attend(who: str, attend: object) -> None:
-    """What is to attend can be called; None means no attention."""
-    if attend is not None and not callable(attend):
-        raise TypeError(
-            f"{who}: attend must be None or a callable (query, key, value, mask) -> (output, weights), got {attend!r}."
-        )
+def check_attend(who: str, attend: object, *, optional: bool = True) -> None:
+    """What is to attend can be called; None, where it is allowed, means no attention."""
+    if not callable(attend) and not (optional and attend is None):
+        kind = "None or a callable" if optional else "a callable"
+        raise TypeError(f"{who}: attend must be {kind} (query, key, value, mask) -> (output, weights), got {attend!r}.")
 
 
 def check_choice(who: str, name: str, given: str, choices: Sequence[str]) -> None:
@@ -197,3 +196,83 @@ def check_positions(who: str, name: str, tensor: Tensor, least: int) -> None:
     """Each sequence of (batch, n) is long enough."""
     if tensor.shape[1] < least:
         raise ValueError(f"{who}: {name} must hold n >= {least} positions, got shape {_shape(tensor)}.")
+
+
+def check_heads(who: str, d_model: int, num_heads: int, d_k: int | None, d_v: int | None) -> None:
+    """Heads divide the width where they share it; given a width of their own, they need not."""
+    own = {name: size for name, size in (("d_k", d_k), ("d_v", d_v)) if size is not None}
+    check_at_least(who, 1, d_model=d_model, num_heads=num_heads, **own)
+    if len(own) < 2 and d_model % num_heads:
+        raise ValueError(f"{who}: d_model must divide by num_heads, got d_model={d_model} and num_heads={num_heads}.")
+
+
+def check_torch_attention(who: str, module: object) -> None:
+    """The module is torch's multi-head attention, and has nothing that attnref's has not."""
+    if not isinstance(module, torch.nn.MultiheadAttention):
+        raise TypeError(f"{who}: module must be a torch.nn.MultiheadAttention, got {type(module).__name__}.")
+    d_model = module.embed_dim
+    if module.kdim != d_model or module.vdim != d_model:
+        raise ValueError(
+            f"{who}: keys and values must be as wide as queries, "
+            f"got embed_dim={d_model}, kdim={module.kdim}, vdim={module.vdim}."
+        )
+    if module.bias_k is not None or module.add_zero_attn:
+        name = "add_zero_attn" if module.add_zero_attn else "add_bias_kv"
+        raise ValueError(f"{who}: no key and value may be added to those given, got {name}=True.")
+    if module.dropout > 0:
+        raise ValueError(
+            f"{who}: dropout must be 0, got dropout={module.dropout}; set module.dropout = 0.0 to take the rest."
+        )
+
+
+def check_general_weights(who: str, query: Tensor, key: Tensor, w_a: Tensor) -> None:
+    """The matrix between query and key fits both."""
+    check_axes(who, "w_a", w_a, "(d_q, d_k)", exactly=2)
+    check_floating(who, query=query, w_a=w_a)
+    check_same_size(who, "d_q", query=(query, -1), w_a=(w_a, 0))
+    check_same_size(who, "d_k", key=(key, -1), w_a=(w_a, 1))
+
+
+def check_concat_weights(who: str, query: Tensor, key: Tensor, w_a: Tensor, v_a: Tensor) -> None:
+    """The two maps of concat attention fit the query and the key side by side, and each other."""
+    check_axes(who, "w_a", w_a, "(d_a, d_q + d_k)", exactly=2)
+    check_axes(who, "v_a", v_a, "(d_a,)", exactly=1)
+    check_floating(who, query=query, w_a=w_a, v_a=v_a)
+    check_size(who, "d_q + d_k", query.shape[-1] + key.shape[-1], "w_a", w_a, 1)
+    check_same_size(who, "d_a", w_a=(w_a, 0), v_a=(v_a, 0))
+
+
+def check_luong_sizes(who: str, d_q: int, d_k: int, score: str, d_a: int | None) -> None:
+    """The score is one of Luong's, and has the widths it needs and no other."""
+    check_at_least(who, 1, d_q=d_q, d_k=d_k)
+    check_choice(who, "score", score, ("dot", "general", "concat"))
+    if score == "dot" and d_q != d_k:
+        raise ValueError(f"{who}: score 'dot' needs d_q and d_k to be equal, got d_q={d_q}, d_k={d_k}.")
+    if (score == "concat") != (d_a is not None):
+        need = "needs d_a, the width of its hidden layer" if d_a is None else "has no hidden layer: leave d_a out"
+        raise ValueError(f"{who}: score {score!r} {need}, got d_a={d_a}.")
+    if d_a is not None:
+        check_at_least(who, 1, d_a=d_a)
+
+
+def check_linear_step(who: str, query: Tensor, key: Tensor, value: Tensor) -> None:
+    """One query, one key and one value belong together."""
+    check_axes(who, "query", query, "(..., d_k)")
+    for name, tensor in (("key", key), ("value", value)):
+        check_axes(who, name, tensor, f"(..., d) with as many axes as query, {query.ndim}", exactly=query.ndim)
+    check_floating(who, query=query, key=key, value=value)
+    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    for axis in range(-query.ndim, -1):
+        check_same_size(who, "batch", query=(query, axis), key=(key, axis), value=(value, axis))
+
+
+def check_linear_state(who: str, state: tuple[Tensor, Tensor], features: Tensor, value: Tensor) -> None:
+    """The sums of linear attention, (S, z), fit the features of a key and the value."""
+    S, z = state
+    check_axes(who, "S", S, "(..., d_phi, d_v)", exactly=value.ndim + 1)
+    check_axes(who, "z", z, "(..., d_phi)", exactly=value.ndim)
+    check_floating(who, S=S, z=z, features=features)
+    check_same_size(who, "d_phi", S=(S, -2), z=(z, -1), features=(features, -1))
+    check_same_size(who, "d_v", S=(S, -1), value=(value, -1))
+    for axis in range(-value.ndim, -1):
+        check_same_size(who, "batch", S=(S, axis - 1), z=(z, axis), value=(value, axis))

@@ -16,6 +16,7 @@ from attnref.fast.gru import GRU as FastGRU
 from attnref.fast.lstm import LSTM as FastLSTM
 from attnref.fast.rnn import RNN as FastRNN
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast_scaled
+from attnref.fast.tiled import tiled_attention as fast_tiled
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -63,6 +64,20 @@ def main() -> None:
                 lambda q=q, k=k, v=v, mask=mask: attnref.scaled_dot_product_attention(q, k, v, mask)[0],
                 lambda q=q, k=k, v=v, mask=mask: fast_scaled(q, k, v, mask)[0],
             )
+    for n in (512, 2048):
+        q, k, v = leaf(1, 8, n, 64), leaf(1, 8, n, 64), leaf(1, 8, n, 64)
+        for mask, kind in ((None, ""), (attnref.causal_mask(n, device=DEVICE), ", causal")):
+            tiled = lambda q=q, k=k, v=v, mask=mask: fast_tiled(q, k, v, mask)[0]  # noqa: E731
+            for name, other in (
+                ("scaled dot-product", attnref.scaled_dot_product_attention),
+                ("tiled, reference", attnref.tiled_attention),
+                ("fused", fast_scaled),
+            ):
+                compare(
+                    f"{name} / tiled, n={n}{kind}",
+                    lambda q=q, k=k, v=v, mask=mask, other=other: other(q, k, v, mask)[0],
+                    tiled,
+                )
     for n in (32, 128, 512):
         q, k, v = leaf(n, 64), leaf(n, 64), leaf(n, 64)
         weights = {"w_q": leaf(64, 64), "w_k": leaf(64, 64), "v_a": leaf(64)}

@@ -19,7 +19,7 @@ import pytest
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
-PRELOAD = ["numpy", "torch", "torch.testing"]  # not what pytest wants to rewrite
+PRELOAD = ["hypothesis", "jaxtyping", "numpy", "torch", "torch.distributed.tensor", "torch.testing", "xdist.plugin"]
 
 
 class Mistake(NamedTuple):
@@ -69,6 +69,7 @@ def caught_by(mistake: Mistake) -> str:
         sys.path.insert(0, str(copy))
         sys.dont_write_bytecode = True
         options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not interop", "--tb=short", "-k", mistake.only]
+        options.append("--assert=plain")  # nothing is rewritten, so that it may be loaded before
         first = First()
         with open(copy / "said", "w", encoding="utf-8") as said, contextlib.redirect_stdout(said):
             code = pytest.main([*options, *(f"tests/{test}" for test in mistake.tests)], plugins=[first])

@@ -1,7 +1,11 @@
-"""Scaled dot-product attention by torch's fused kernel, which never forms the weights."""
+"""Scaled dot-product attention by torch's fused kernel and by FlexAttention, which never form the weights."""
 
 import math
+from collections.abc import Callable
+from functools import cache
+from typing import Any
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
@@ -47,6 +51,78 @@ def scaled_dot_product_attention(
         scale=1 / math.sqrt(d_k),
     )
     return output[..., :d_v].reshape(*query.shape[:-1], d_v), None
+
+
+def flexible_scaled_dot_product_attention(
+    query: Float[Tensor, "*batch n_q d_k"],
+    key: Float[Tensor, "*batch n_k d_k"],
+    value: Float[Tensor, "*batch n_k d_v"],
+    mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
+) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
+    """Give the same output as the reference by FlexAttention, which skips blocks that the mask hides wholly.
+
+    torch compiles a kernel at the first call, which takes a while, and again for other shapes. On a CPU that needs a
+    C++ compiler, and there FlexAttention has neither a gradient nor float64: `scaled_dot_product_attention` has both.
+
+    Args:
+        query: What is looked for.
+        key: What each place is found by.
+        value: What each place has to give. Its width may differ from the key's.
+        mask: True = may attend. All may when it is left out.
+
+    Returns:
+        output: One vector for each query, as wide as a value; zero where a query may attend to nothing.
+        weights: None, they are never formed.
+
+    Raises:
+        TypeError: The inputs are not of one floating dtype, or are float64 on a CPU, or the mask is not bool.
+        ValueError: The inputs do not agree in their leading axes, in d_k or in n_k, the mask does not broadcast to
+            (..., n_q, n_k), or a gradient is wanted on a CPU.
+        RuntimeError: There is no C++ compiler that works.
+    """
+    who = "flexible_scaled_dot_product_attention"
+    check_attention_inputs(who, query, key, value, mask)
+    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    inputs = (query, key, value)
+    if query.device.type == "cpu" and query.dtype == torch.float64:
+        raise TypeError(f"{who}: query, key and value must not be torch.float64: FlexAttention has none on a CPU.")
+    if query.device.type == "cpu" and torch.is_grad_enabled() and any(tensor.requires_grad for tensor in inputs):
+        raise ValueError(f"{who}: FlexAttention has no gradient on a CPU: call it under torch.no_grad().")
+
+    shape = (*query.shape[:-1], value.shape[-1])
+    if 0 in (*shape, key.shape[-2]):
+        return value.new_zeros(shape), None
+    seen = None if mask is None else _block_mask(mask, query, key)
+    try:
+        output = _flex_attention()(*map(_fold, inputs), block_mask=seen, scale=1 / math.sqrt(key.shape[-1]))
+    except Exception as error:
+        if "InvalidCxxCompiler" in f"{error!r}":  # torch's own error lies inside one or two others
+            raise RuntimeError(f"{who}: FlexAttention has to be compiled, and no C++ compiler works.") from error
+        raise
+    return output.reshape(shape), None
+
+
+@cache
+def _flex_attention() -> Callable[..., Any]:
+    from torch.nn.attention.flex_attention import flex_attention  # takes a while, so not before it is wanted
+
+    return torch.compile(flex_attention)
+
+
+def _block_mask(mask: Tensor, query: Tensor, key: Tensor) -> Any:
+    """Which blocks of 128 x 128 hold anything, for each sample and head that has a mask of its own."""
+    from torch.nn.attention.flex_attention import create_block_mask
+
+    *batch, n_q, _ = query.shape
+    n_k = key.shape[-2]
+    leading = batch if query.ndim > 4 else mask.shape[:-2]
+    mask = _fold(mask.expand(*leading, n_q, n_k))
+    samples, heads = (None if size == 1 else size for size in mask.shape[:2])
+
+    def may_attend(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
+        return mask[b if samples else 0, h if heads else 0, i, j]
+
+    return create_block_mask(may_attend, samples, heads, n_q, n_k, device=mask.device)
 
 
 def _fold(tensor: Tensor) -> Tensor:

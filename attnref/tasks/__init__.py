@@ -12,6 +12,7 @@ import torch
 TASKS = {
     "dates": "dates as people write them in eight languages, to ISO: 4 novembre 2001 -> 2001-11-04",
     "digit_rows": "handwritten digits read row by row, with a guess after every row",
+    "digit_patches": "handwritten digits cut into patches that attend to each other",
 }
 
 __all__ = ["TASKS", "device", "load"]
@@ -26,11 +27,12 @@ def load(name: str, *, device: torch.device | str | None = None, **options: Any)
         name: The task, one of `TASKS`.
         device: Where the model is put; the CPU when left out.
         options: Which of a task's models. "dates" takes `attention`: False gives the model that was trained the same
-            way without attention.
+            way without attention. "digit_patches" takes `attend`: "softmax" or "efficient".
 
     Returns:
         The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader], for "digit_rows" a
-        [RowReader][attnref.tasks.digit_rows.RowReader].
+        [RowReader][attnref.tasks.digit_rows.RowReader], for "digit_patches" a
+        [PatchReader][attnref.tasks.digit_patches.PatchReader].
 
     Raises:
         TypeError: The task has no such option.

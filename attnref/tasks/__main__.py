@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from attnref import tasks
-from attnref.tasks import dates, dates_data, digit_rows, digit_rows_data
+from attnref.tasks import dates, dates_data, digit_patches, digit_rows, digit_rows_data
 
 
 @runtime_checkable
@@ -37,18 +37,20 @@ class Task(Protocol):
 
 
 class Dates:
-    """Dates, with and without attention."""
+    """Dates, with attention by each score, and without."""
 
     figure = "exact match"
 
     def options(self, parser: argparse.ArgumentParser) -> None:
         """Add what no other task has."""
-        parser.add_argument("--attention", choices=("additive", "none"), help="default: additive; --evaluate: both")
+        choices = (*dates.SCORES, "none")
+        parser.add_argument("--attention", choices=choices, help="default: additive; --evaluate: additive and none")
 
     def train(self, seed: int, options: argparse.Namespace) -> tuple[dates.DateReader, list[float]]:
         """Train a reader, and hand it back with the loss of each step."""
         steps, attention = options.steps or dates.STEPS, options.attention != "none"
-        return dates.train(seed, attention=attention, steps=steps, device=options.device)
+        score = options.attention if options.attention in dates.SCORES else "additive"
+        return dates.train(seed, attention=attention, score=score, steps=steps, device=options.device)
 
     def measure(self, reader: dates.DateReader, options: argparse.Namespace) -> tuple[float, str]:
         """Measure the figure of merit on held-out data; and say it."""
@@ -59,6 +61,8 @@ class Dates:
 
     def shipped(self, options: argparse.Namespace) -> Iterator[tuple[str, nn.Module]]:
         """Say what is measured, then load the shipped readers."""
+        if options.attention not in ("additive", "none", None):
+            raise SystemExit("python -m attnref.tasks dates: weights are shipped for --attention additive and none.")
         print(f"{len(dates_data.held_out_samples())} held-out dates, none of them in training in any language")
         for kind in [options.attention] if options.attention else ["additive", "none"]:
             yield f"attention {kind}", dates.load(attention=kind == "additive", device=options.device)
@@ -100,7 +104,44 @@ class DigitRows:
         yield "LSTM, 8 x 8", digit_rows.load(device=options.device)
 
 
-COMMANDS: dict[str, Task] = {"dates": Dates(), "digit_rows": DigitRows()}
+class DigitPatches:
+    """Handwritten digits in patches, by attention."""
+
+    figure = "held-out accuracy"
+
+    def options(self, parser: argparse.ArgumentParser) -> None:
+        """Add what no other task has."""
+        kinds = tuple(digit_patches.ATTENDS)
+        parser.add_argument("--attend", choices=kinds, help="default: softmax; --evaluate: all that are shipped")
+        parser.add_argument(
+            "--split", choices=digit_rows_data.SPLITS, default="images", help="what is held out (default: %(default)s)"
+        )
+
+    def train(self, seed: int, options: argparse.Namespace) -> tuple[digit_patches.PatchReader, list[float]]:
+        """Train a reader, and hand it back with the loss of each step."""
+        named = {"attend": options.attend or "softmax", "split": options.split, "device": options.device}
+        return digit_patches.train(seed, **named, steps=options.steps or digit_patches.STEPS)
+
+    def measure(self, reader: digit_patches.PatchReader, options: argparse.Namespace) -> tuple[float, str]:
+        """Measure the figure of merit on held-out data; and say it."""
+        score = digit_patches.measure(reader, *digit_rows_data.held_out_digits(split=options.split))
+        line = f"held-out accuracy {score.accuracy:.4f}"
+        own = "" if score.own is None else f"; a patch's largest weight is its own in {score.own.mean():.4f} of all"
+        return score.accuracy, line + own
+
+    def shipped(self, options: argparse.Namespace) -> Iterator[tuple[str, nn.Module]]:
+        """Say what is measured, then load the shipped readers."""
+        if options.split != "images":
+            raise SystemExit("python -m attnref.tasks digit_patches: shipped weights are those of --split images.")
+        if options.attend not in (None, *digit_patches.SHIPPED):
+            kinds = " and ".join(digit_patches.SHIPPED)
+            raise SystemExit(f"python -m attnref.tasks digit_patches: only {kinds} weights are shipped.")
+        print(f"{len(digit_rows_data.held_out_digits()[0])} held-out digits, none of them in training")
+        for kind in [options.attend] if options.attend else digit_patches.SHIPPED:
+            yield f"attention {kind}", digit_patches.load(attend=kind, device=options.device)
+
+
+COMMANDS: dict[str, Task] = {"dates": Dates(), "digit_rows": DigitRows(), "digit_patches": DigitPatches()}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,18 +1,20 @@
 """Dates as people write them, to ISO: a sequence-to-sequence model that reads characters, with or without attention."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
-from attnref import AdditiveAttention, Seq2Seq
-from attnref.tasks import extra, one_thread
+from attnref import AdditiveAttention, LuongAttention, Seq2Seq
+from attnref._checks import check_choice
+from attnref.tasks import _recipe, one_thread
 from attnref.tasks.dates_data import PARTS, Sample, characters, training_batches
 
 STEPS, BATCH, RATE = 300, 128, 4e-3
+Scored = Literal["additive", "dot", "general", "concat"]
+SCORES = get_args(Scored)
 WRITTEN = "0123456789-^"  # what the decoder writes, and ^, the begin token
 BEGIN, LENGTH = WRITTEN.index("^"), len("YYYY-MM-DD")
 
@@ -35,10 +37,15 @@ class DateReader(nn.Module):
 
     Args:
         characters: Every character that a date may be written with.
-        attention: Whether the decoder looks back with `AdditiveAttention`, or has the encoder's last state alone.
+        attention: Whether the decoder looks back, or has the encoder's last state alone.
+        score: How it scores what it looks at: "additive" with `AdditiveAttention`; "dot", "general" or "concat" with
+            `LuongAttention`.
         d_embed: Width of an embedded character.
         d_h: Width of the encoder's and the decoder's hidden states.
-        d_a: Width of the hidden layer that scores a character.
+        d_a: Width of the hidden layer that scores a character, for "additive" and "concat".
+
+    Raises:
+        ValueError: There is no such score.
 
     Examples:
         >>> from attnref.tasks.dates import DateReader
@@ -49,18 +56,26 @@ class DateReader(nn.Module):
     """
 
     def __init__(
-        self, characters: str, *, attention: bool = True, d_embed: int = 32, d_h: int = 128, d_a: int = 64
+        self,
+        characters: str,
+        *,
+        attention: bool = True,
+        score: Scored = "additive",
+        d_embed: int = 32,
+        d_h: int = 128,
+        d_a: int = 64,
     ) -> None:
+        check_choice("DateReader", "score", score, SCORES)
         super().__init__()
         self.characters = characters
-        self.recipe = {"attention": attention, "d_embed": d_embed, "d_h": d_h, "d_a": d_a}
+        self.recipe = {"attention": attention, "score": score, "d_embed": d_embed, "d_h": d_h, "d_a": d_a}
         self.token = {character: index for index, character in enumerate(characters, start=1)}  # 0 is padding
         self.model = Seq2Seq(
             1 + len(characters),
             len(WRITTEN),
             d_embed=d_embed,
             d_h=d_h,
-            attend=AdditiveAttention(d_h, d_h, d_a) if attention else None,
+            attend=_attend(score, d_h, d_a) if attention else None,
         )
 
     def forward(self, text: str) -> Reading:
@@ -107,14 +122,14 @@ class DateReader(nn.Module):
                 )
 
     def save(self, path: str | Path) -> None:
-        """Write characters, and weights in half precision, to a safetensors file that `load` makes a reader from.
+        """Write characters, and weights in half precision, to a safetensors file that `load` makes a reader from."""
+        _recipe.save(self.model, path, {"characters": self.characters, **self.recipe})
 
-        Half the bytes; the figures of the shipped readers are measured on what was loaded, so they include what the
-        rounding costs.
-        """
-        about = json.dumps({"characters": self.characters, **self.recipe})  # one entry: the order of several may vary
-        tensors = {name: tensor.half().cpu().contiguous() for name, tensor in self.model.state_dict().items()}
-        extra("safetensors.torch").save_file(tensors, path, metadata={"reader": about})
+
+def _attend(score: Scored, d_h: int, d_a: int) -> AdditiveAttention | LuongAttention:
+    if score == "additive":
+        return AdditiveAttention(d_h, d_h, d_a)
+    return LuongAttention(d_h, d_h, score=score, d_a=d_a if score == "concat" else None)
 
 
 def load(
@@ -123,9 +138,8 @@ def load(
     """Load a trained reader; the shipped one, with or without attention, when no file is named."""
     stem = "dates" if attention else "dates-no-attention"
     path = Path(__file__).with_name(f"{stem}.safetensors") if path is None else path
-    with extra("safetensors").safe_open(path, framework="pt") as file:
-        reader = DateReader(**json.loads(file.metadata()["reader"]))
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (no dict)
+    about, weights = _recipe.read(path)
+    reader = DateReader(**about)
     reader.model.load_state_dict(weights)
     return reader.to(device).eval()
 
@@ -135,46 +149,48 @@ def train(
     seed: int = 0,
     *,
     attention: bool = True,
+    score: Scored = "additive",
     steps: int = STEPS,
     device: torch.device | str | None = None,
     progress: bool = True,
+    watch: Callable[[int, DateReader], None] | None = None,
 ) -> tuple[DateReader, list[float]]:
     """Train a reader from scratch: AdamW, one cycle of the learning rate, gradients clipped to norm 1.
 
-    The same seed on the same machine gives the same weights. With and without attention a seed draws the same dates.
+    The same seed on the same machine gives the same weights. A seed draws the same dates whatever the attention.
 
     Args:
         seed: Draws the first weights and the training dates.
         attention: Whether the decoder may look back.
+        score: How it scores what it looks at, see `DateReader`.
         steps: How many batches of 128 dates are learned from.
         device: Where to train; the CPU when left out.
         progress: Whether to show a progress bar.
+        watch: Called after each step with the number of steps done and the reader so far, to measure on the way.
 
     Returns:
         reader: The trained reader, in evaluation mode.
         losses: The loss of each step, in nats per written character.
     """
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been drawn
-        torch.manual_seed(seed)
-        reader = DateReader(characters(), attention=attention).to(device)
-    model = reader.model
-    optimizer = torch.optim.AdamW(model.parameters(), lr=RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
+    with _recipe.drawn_from(seed):
+        reader = DateReader(characters(), attention=attention, score=score).to(device)
 
-    losses = []
-    bar = extra("tqdm").tqdm(training_batches(steps, BATCH, seed), total=steps, disable=not progress, desc="dates")
-    for samples in bar:
+    def loss_of(samples: list[Sample]) -> Tensor:
         source, mask = reader.encode([sample.text for sample in samples])
         target = torch.tensor([[WRITTEN.index(c) for c in "^" + sample.iso] for sample in samples]).to(source.device)
-        logits, _ = model(source, target[:, :-1], mask)
-        loss = nn.functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-        bar.set_postfix(loss=f"{losses[-1]:.4f}")
+        logits, _ = reader.model(source, target[:, :-1], mask)
+        return nn.functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
+
+    losses = _recipe.fit(
+        reader.model,
+        training_batches(steps, BATCH, seed),
+        loss_of,
+        steps=steps,
+        rate=RATE,
+        name="dates",
+        progress=progress,
+        watch=None if watch is None else lambda step: watch(step, reader),
+    )
     return reader.eval(), losses
 
 

@@ -1,6 +1,5 @@
 """Handwritten digits read row by row: a recurrent net takes one row of pixels a step, and guesses after each."""
 
-import json
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +9,7 @@ from torch import Tensor, nn
 
 from attnref import GRU, LSTM, RNN
 from attnref._checks import check_axes, check_choice
-from attnref.tasks import extra, one_thread
+from attnref.tasks import _recipe, one_thread
 from attnref.tasks.digit_rows_data import enlarge, training_batches
 
 STEPS, BATCH, RATE = 2000, 64, 6e-3
@@ -82,16 +81,14 @@ class RowReader(nn.Module):
 
     def save(self, path: str | Path) -> None:
         """Write the weights, in half precision, to a safetensors file that `load` makes a reader from."""
-        tensors = {name: tensor.half().cpu().contiguous() for name, tensor in self.state_dict().items()}
-        extra("safetensors.torch").save_file(tensors, path, metadata={"reader": json.dumps(self.recipe)})
+        _recipe.save(self, path, self.recipe)
 
 
 def load(path: str | Path | None = None, *, device: torch.device | str | None = None) -> RowReader:
     """Load a trained reader; the shipped LSTM for 8 x 8 images when no file is named."""
     path = Path(__file__).with_name("digit_rows.safetensors") if path is None else path
-    with extra("safetensors").safe_open(path, framework="pt") as file:
-        reader = RowReader(**json.loads(file.metadata()["reader"]))
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (no dict)
+    about, weights = _recipe.read(path)
+    reader = RowReader(**about)
     reader.load_state_dict(weights)
     return reader.to(device).eval()
 
@@ -126,27 +123,18 @@ def train(
         reader: The trained reader, in evaluation mode.
         losses: The loss of each step, in nats.
     """
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers go on as if nothing had been drawn
-        torch.manual_seed(seed)
+    with _recipe.drawn_from(seed):
         reader = RowReader(model, size=size).to(device)
-    optimizer = torch.optim.AdamW(reader.parameters(), lr=RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
 
-    losses = []
-    batches = training_batches(steps, BATCH, seed, split)
-    bar = extra("tqdm").tqdm(batches, total=steps, disable=not progress, desc="digit rows")
-    for images, digits in bar:
-        logits = reader(enlarge(images, size).to(device))
-        each_row = digits.to(device)[:, None].expand(logits.shape[:2])
+    def loss_of(batch: tuple[Tensor, Tensor]) -> Tensor:
+        images, digits = (part.to(device) for part in batch)
+        logits = reader(enlarge(images, size))
+        each_row = digits[:, None].expand(logits.shape[:2])
         losses_of_rows = nn.functional.cross_entropy(logits.mT, each_row, reduction="none")
-        loss = (losses_of_rows.mean() + losses_of_rows[:, -1].mean()) / 2
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-        bar.set_postfix(loss=f"{losses[-1]:.4f}")
+        return (losses_of_rows.mean() + losses_of_rows[:, -1].mean()) / 2
+
+    batches = training_batches(steps, BATCH, seed, split)
+    losses = _recipe.fit(reader, batches, loss_of, steps=steps, rate=RATE, name="digit rows", progress=progress)
     return reader.eval(), losses
 
 

@@ -1,4 +1,4 @@
-"""Scaled dot-product attention: the soft dictionary, and what the division by the root of d_k is for."""
+"""Scaled dot-product attention: what the division by the root of d_k is for."""
 
 import numpy as np
 import torch
@@ -7,30 +7,6 @@ from matplotlib.figure import Figure
 
 from attnref import scaled_dot_product_attention
 from attnref.tasks import device
-
-FRUITS = {"apple": [1.0, 0.0], "pear": [0.0, 1.0], "plum": [-1.0, -1.0]}  # the soft dictionary of the page
-
-
-def look_up() -> Figure:
-    """The weights of three keys as the query turns once round, soft at the left, hard at the right."""
-    angles = torch.linspace(-45, 315, 361)
-    query = torch.stack((angles.deg2rad().cos(), angles.deg2rad().sin()), dim=-1).to(device())
-    key = torch.tensor(list(FRUITS.values())).to(device())
-
-    figure = Figure(figsize=(6.7, 3.3), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    for ax, sharpness in zip(axes, (1, 16), strict=True):
-        _, weights = scaled_dot_product_attention(query * sharpness * 2**0.5, key, key)  # undoes the division
-        for fruit, line, dashes in zip(FRUITS, weights.T.cpu().numpy().round(3), ("-", "--", "-."), strict=True):
-            ax.plot(angles, line, dashes, label=fruit)
-        for fruit, at, colour in zip(FRUITS, (0, 90, 225), ("C0", "C1", "C2"), strict=True):  # where the keys point
-            ax.axvline(at, color=rcParams["grid.color"], lw=1, zorder=0)
-            ax.annotate(fruit, (at, 1.03), xycoords=("data", "axes fraction"), ha="center", color=colour)
-        ax.set(xlim=(-45, 315), ylim=(0, 1.02), xticks=(0, 90, 180, 270), xlabel="direction of the query")
-        ax.set_title(f"sharpness {sharpness}", pad=26)
-        ax.xaxis.set_major_formatter("{x:.0f}°")
-    axes[0].set_ylabel("weight")
-    return figure
 
 
 def scale() -> Figure:

@@ -38,7 +38,23 @@ class Mechanism(NamedTuple):
 
 MECHANISMS = [
     Mechanism("additive", "additive_attention", {"w_q": (6, D), "w_k": (6, D), "v_a": (6,)}),
+    Mechanism(
+        "multi_head",
+        "MultiHeadAttention",
+        {f"{part}_proj.weight": (D, D) for part in ("query", "key", "value", "output")},
+        {"d_model": D, "num_heads": 2},
+        mixes=False,
+        d_v=D,
+    ),
+    Mechanism("luong", "concat_attention", {"w_a": (6, 2 * D), "v_a": (6,)}),
+    Mechanism("luong", "dot_attention"),
+    Mechanism("luong", "general_attention", {"w_a": (D, D)}),
     Mechanism("scaled_dot_product", "scaled_dot_product_attention"),
+    Mechanism("efficient", "efficient_attention", rows=False),
+    Mechanism("efficient", "efficient_attention", options={"normalisation": "scaling"}, rows=False, mixes=False),
+    Mechanism("linear", "linear_attention", rows=False),
+    Mechanism("linear", "causal_linear_attention", rows=False, order=True),
+    Mechanism("tiled", "tiled_attention", options={"block": 3}),
 ]
 
 

@@ -4,6 +4,8 @@ What every attention must do is in test_attend.py.
 """
 
 import math
+import os
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from attnref import scaled_dot_product_attention
+from attnref.fast import scaled_dot_product as fast_module
+from attnref.fast.scaled_dot_product import flexible_scaled_dot_product_attention as flexible
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast
 from attnref.oracle.scaled_dot_product import scaled_dot_product_attention as oracle
 
@@ -132,4 +136,90 @@ def test_refuses_widths_that_differ(attend):
     assert str(refusal.value) == (
         "scaled_dot_product_attention: query and key must agree in d_k, "
         "got query (2, 3, 4) with d_k=4, key (2, 5, 6) with d_k=6."
+    )
+
+
+compiler = os.environ.get("CXX") or "g++"
+
+
+@pytest.mark.refusal  # not of words: shapes are not enforced inside a compiled graph, and compiling takes seconds
+@pytest.mark.skipif(not shutil.which(compiler), reason=f"FlexAttention is compiled, and there is no {compiler}")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, when its compiler is imported
+def test_flexible_agrees_with_the_reference(agrees):
+    """One shape, which is compiled once, and two masks: the mask is an input like any other."""
+    torch._dynamo.reset()
+    query, key, value = (torch.randn(3, 2, n, d) for n, d in ((5, 4), (7, 4), (7, 11)))
+    for mask in (MASK, MASK.flip(0)):
+        output, weights = flexible(query, key, value, mask)
+        agrees(output, scaled_dot_product_attention(query, key, value, mask)[0])
+        assert output[~mask.any(-1).expand(3, 2, 5)].eq(0).all()
+        assert weights is None
+
+
+@pytest.mark.refusal  # shapes are not enforced inside a vmap
+@pytest.mark.parametrize("own", [(), (1,), (5,), (3, 1), (1, 3, 1), (2, 3, 1), (2, 3, 5)], ids=str)
+def test_flexible_takes_any_leading_axes_of_the_mask(own):
+    """What the kernel is told to skip is what the mask hides, in every sample and head, also of five axes."""
+    query, key = torch.ones(2, 3, 5, 130, 4), torch.ones(2, 3, 5, 200, 4)
+    mask = torch.rand(*own, 130, 200) < 0.5
+    mask[..., :128] = False
+    told = fast_module._block_mask(mask, query, key)
+    expected = mask.expand(2, 3, 5, 130, 200).flatten(0, 1)
+    b, h, i, j = (torch.tensor(x) for x in (4, 2, 129, 150))
+    assert told.mask_mod(b, h, i, j) == expected[4, 2, 129, 150]
+    assert torch.equal(told.to_dense().bool().expand(6, 5, 2, 2)[..., 0], torch.zeros(6, 5, 2, dtype=torch.bool))
+
+
+@pytest.mark.parametrize(("n_q", "n_k"), [(0, 7), (5, 0)])
+def test_flexible_of_nothing(n_q, n_k):
+    output, _ = flexible(torch.ones(2, n_q, 4), torch.ones(2, n_k, 4), torch.ones(2, n_k, 3))
+    assert output.shape == (2, n_q, 3)
+    assert output.eq(0).all()
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (
+            lambda q, k, v: (q.double(), k.double(), v.double()),
+            TypeError,
+            "query, key and value must not be torch.float64: FlexAttention has none on a CPU.",
+        ),
+        (
+            lambda q, k, v: (q, k.requires_grad_(), v),
+            ValueError,
+            "FlexAttention has no gradient on a CPU: call it under torch.no_grad().",
+        ),
+        (
+            lambda q, k, v: (q, k[..., :3], v),
+            ValueError,
+            "query and key must agree in d_k, got query (5, 4) with d_k=4, key (7, 3) with d_k=3.",
+        ),
+        (
+            lambda q, k, v: (q, k, v, torch.ones(5, 7)),
+            TypeError,
+            "mask must be bool (True = may attend), got torch.float32.",
+        ),
+    ],
+)
+def test_flexible_refuses(change, error, words):
+    with pytest.raises(error) as refusal:
+        flexible(*change(torch.ones(5, 4), torch.ones(7, 4), torch.ones(7, 2)))
+    assert str(refusal.value) == f"flexible_scaled_dot_product_attention: {words}"
+
+
+@pytest.mark.refusal
+def test_flexible_says_when_there_is_no_compiler(monkeypatch):
+    def without():
+        def call(*_, **__):
+            raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
+
+        return call
+
+    monkeypatch.setattr(fast_module, "_flex_attention", without)
+    with pytest.raises(RuntimeError) as refusal:
+        flexible(torch.ones(5, 4), torch.ones(7, 4), torch.ones(7, 2))
+    assert str(refusal.value) == (
+        "flexible_scaled_dot_product_attention: FlexAttention has to be compiled, and no C++ compiler works."
     )

@@ -13,5 +13,8 @@ MISTAKES = {
     "fast/scaled_dot_product.py": [
         ("fast: missing sqrt(d_k)", "1 / math.sqrt(d_k)", "1.0"),
         ("fast: scale of the padded width", "scale=1 / math.sqrt(d_k)", "scale=None"),
+        ("flexible: mask not passed on", "block_mask=seen", "block_mask=None"),
+        ("flexible: one mask for all samples", "mask[b if samples else 0,", "mask[0,"),
+        ("flexible: gradient not refused", "any(tensor.requires_grad for tensor in inputs)", "False"),
     ],
 }

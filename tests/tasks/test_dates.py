@@ -1,6 +1,7 @@
 """The dates task: its data, its training, its shipped weights, its words when it refuses."""
 
 import datetime
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,24 @@ def test_saved_and_loaded_is_the_same_but_for_half_precision(tmp_path):
         assert all(torch.equal(loaded.state_dict()[name], weight) for name, weight in rounded.items())
 
 
+@pytest.mark.parametrize("score", dates.SCORES)
+def test_every_score_trains_and_is_saved(tmp_path, score):
+    seen = []
+    made, losses = dates.train(1, score=score, steps=2, progress=False, watch=lambda *now: seen.append(now))
+    assert seen == [(1, made), (2, made)]
+    assert len(losses) == 2
+    attend = made.model.decoder.attend
+    assert made.recipe["score"] == score
+    assert getattr(attend, "score", "additive") == score
+    made.save(tmp_path / "made.safetensors")
+    loaded = dates.load(tmp_path / "made.safetensors")
+    assert loaded.recipe == made.recipe
+    assert getattr(loaded.model.decoder.attend, "score", "additive") == score
+    reading = loaded("7 mai 2013")
+    assert torch.allclose(reading.weights.sum(-1), torch.ones(10))
+    assert torch.allclose(loaded.read(["7 mai 2013", "2013. 5. 7."])[0].weights, reading.weights, atol=1e-5)
+
+
 # The shipped weights
 
 
@@ -181,7 +200,7 @@ def test_share_counts_the_characters_of_the_part_being_written():
 
 def test_command_lists_the_tasks(capsys):
     command.main([])
-    assert "dates      dates as people write them" in capsys.readouterr().out
+    assert re.search("^dates +dates as people write them", capsys.readouterr().out, re.MULTILINE)
 
 
 def test_command_trains_measures_and_writes(tmp_path, capsys, monkeypatch):
@@ -198,6 +217,18 @@ def test_command_trains_measures_and_writes(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert "attention additive: exact match" in said
     assert "attention none: exact match" in said
+
+
+def test_command_trains_the_score_it_is_asked_for(tmp_path, capsys, monkeypatch):
+    few = dates_data.held_out_samples()[:20]
+    monkeypatch.setattr(dates_data, "held_out_samples", lambda: few)
+    out = tmp_path / "new.safetensors"
+    for asked, attention, score in (("concat", True, "concat"), ("dot", True, "dot"), ("none", False, "additive")):
+        options = ["--attention", asked, "--steps", "1", "--device", "cpu", "--out", str(out)]
+        command.main(["dates", *options])
+        recipe = dates.load(out).recipe
+        assert (recipe["attention"], recipe["score"]) == (attention, score)
+    assert "exact match" in capsys.readouterr().out
 
 
 def test_importing_needs_no_extra():
@@ -246,8 +277,12 @@ def test_refusals(reader):
         reader.read("7 mai 2013")
     assert words(error) == "DateReader.read: texts must be a list of strings, got the string '7 mai 2013'."
     with pytest.raises(ValueError) as error:  # noqa: PT011
+        DateReader("0123", score="cosine")
+    assert words(error) == "DateReader: score must be one of 'additive', 'dot', 'general', 'concat', got 'cosine'."
+    with pytest.raises(ValueError) as error:  # noqa: PT011
         tasks.load("dances")
-    assert words(error) == "attnref.tasks.load: name must be one of 'dates', 'digit_rows', got 'dances'."
+    names = ", ".join(map(repr, tasks.TASKS))
+    assert words(error) == f"attnref.tasks.load: name must be one of {names}, got 'dances'."
 
 
 @pytest.mark.refusal
@@ -261,6 +296,7 @@ def test_refusals(reader):
 )
 def test_missing_extra_is_named(monkeypatch, module, use):
     dates_data._pattern.cache_clear()
+    torch.optim.SGD([torch.zeros(1)])  # torch's first optimizer imports tqdm for its own use
     for name in [name for name in sys.modules if name.partition(".")[0] == module]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [_Missing(module), *sys.meta_path])
@@ -278,6 +314,12 @@ class _Missing:
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] == self.module:
             raise ModuleNotFoundError(f"No module named {name!r}", name=self.module)
+
+
+@pytest.mark.refusal
+def test_weights_are_shipped_for_two_kinds():
+    with pytest.raises(SystemExit, match="weights are shipped for --attention additive and none"):
+        command.main(["dates", "--evaluate", "--attention", "dot"])
 
 
 @pytest.mark.refusal

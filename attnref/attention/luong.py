@@ -1,0 +1,207 @@
+"""Dot, general and concat attention (Luong, Pham and Manning 2015, section 3.1)."""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from attnref._checks import (
+    check_attention_inputs,
+    check_concat_weights,
+    check_general_weights,
+    check_luong_sizes,
+    check_same_size,
+)
+from attnref.attention.masks import masked_softmax
+
+
+def dot_attention(
+    query: Float[Tensor, "*batch n_q d_k"],
+    key: Float[Tensor, "*batch n_k d_k"],
+    value: Float[Tensor, "*batch n_k d_v"],
+    mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
+) -> tuple[Float[Tensor, "*batch n_q d_v"], Float[Tensor, "*batch n_q n_k"]]:
+    r"""Score each query against each key by their dot product, which is not scaled.
+
+    $$ e_{ij} = q_i^\top k_j \qquad c = \operatorname{softmax}(e)\, V $$
+
+    Args:
+        query: What is looked for: in the paper, the state of the decoder *after* its step.
+        key: What each place is found by: the hidden states of the encoder. As wide as the query.
+        value: What each place has to give; in the paper, the keys themselves.
+        mask: True = may attend. All may when it is left out.
+
+    Returns:
+        output: One context vector for each query, as wide as a value.
+        weights: How the output is mixed; each row sums to one, or to zero where a query may attend to nothing.
+
+    Raises:
+        TypeError: The inputs are not of one floating dtype, or the mask is not bool.
+        ValueError: The shapes of the inputs or of the mask do not fit each other.
+
+    Examples:
+        >>> import torch
+        >>> from attnref import dot_attention
+        >>> query, key = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+        >>> dot_attention(query, key, key)[1]  # exp 1 against exp 2
+        tensor([[0.2689, 0.7311]])
+
+    Source:
+        Luong, Pham and Manning 2015, section 3.1, the score "dot".
+    """
+    check_attention_inputs("dot_attention", query, key, value, mask)
+    check_same_size("dot_attention", "d_k", query=(query, -1), key=(key, -1))
+
+    weights = masked_softmax(query @ key.mT, mask)
+    return weights @ value, weights
+
+
+def general_attention(
+    query: Float[Tensor, "*batch n_q d_q"],
+    key: Float[Tensor, "*batch n_k d_k"],
+    value: Float[Tensor, "*batch n_k d_v"],
+    mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
+    *,
+    w_a: Float[Tensor, "d_q d_k"],
+) -> tuple[Float[Tensor, "*batch n_q d_v"], Float[Tensor, "*batch n_q n_k"]]:
+    r"""Score each query against each key by a learned matrix between them.
+
+    $$ e_{ij} = q_i^\top W_a\, k_j \qquad c = \operatorname{softmax}(e)\, V $$
+
+    Args:
+        query: What is looked for.
+        key: What each place is found by. Its width may differ from the query's.
+        value: What each place has to give.
+        mask: True = may attend. All may when it is left out.
+        w_a: Maps a key to the width of a query; the paper's $W_a$.
+
+    Returns:
+        output: One context vector for each query, as wide as a value.
+        weights: How the output is mixed, as in `dot_attention`.
+
+    Raises:
+        TypeError: The inputs and the weight are not of one floating dtype, or the mask is not bool.
+        ValueError: The shapes of the inputs, of the weight or of the mask do not fit each other.
+
+    Examples:
+        >>> import torch
+        >>> from attnref import general_attention
+        >>> query, key = torch.tensor([[1.0, 2.0]]), torch.tensor([[3.0], [4.0]])
+        >>> general_attention(query, key, key, w_a=torch.tensor([[1.0], [0.0]]))[1]  # exp 3 against exp 4
+        tensor([[0.2689, 0.7311]])
+
+    Source:
+        Luong, Pham and Manning 2015, section 3.1, the score "general".
+    """
+    check_attention_inputs("general_attention", query, key, value, mask)
+    check_general_weights("general_attention", query, key, w_a)
+
+    weights = masked_softmax(query @ w_a @ key.mT, mask)
+    return weights @ value, weights
+
+
+def concat_attention(
+    query: Float[Tensor, "*batch n_q d_q"],
+    key: Float[Tensor, "*batch n_k d_k"],
+    value: Float[Tensor, "*batch n_k d_v"],
+    mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
+    *,
+    w_a: Float[Tensor, "d_a d_q+d_k"],
+    v_a: Float[Tensor, " d_a"],
+) -> tuple[Float[Tensor, "*batch n_q d_v"], Float[Tensor, "*batch n_q n_k"]]:
+    r"""Score each pair of a query and a key, side by side, with a small network: `additive_attention` in one matrix.
+
+    $$ e_{ij} = v_a^\top \tanh(W_a\, [q_i; k_j]) \qquad c = \operatorname{softmax}(e)\, V $$
+
+    Args:
+        query: What is looked for.
+        key: What each place is found by. Its width may differ from the query's.
+        value: What each place has to give.
+        mask: True = may attend. All may when it is left out.
+        w_a: Maps a pair, the query's numbers first, into the hidden layer of the score; the paper's $W_a$.
+        v_a: Reads one score off the hidden layer.
+
+    Returns:
+        output: One context vector for each query, as wide as a value.
+        weights: How the output is mixed, as in `dot_attention`.
+
+    Raises:
+        TypeError: The inputs and weights are not of one floating dtype, or the mask is not bool.
+        ValueError: The shapes of the inputs, of the weights or of the mask do not fit each other.
+
+    Examples:
+        >>> import torch
+        >>> from attnref import concat_attention
+        >>> query, key = torch.tensor([[0.5]]), torch.tensor([[0.5], [-0.5]])
+        >>> w_a, v_a = torch.tensor([[1.0, 1.0]]), torch.tensor([1.0])
+        >>> concat_attention(query, key, key, w_a=w_a, v_a=v_a)[1]  # tanh 1 = 0.7616 against tanh 0 = 0
+        tensor([[0.6817, 0.3183]])
+
+    Source:
+        Luong, Pham and Manning 2015, section 3.1, the score "concat".
+    """
+    check_attention_inputs("concat_attention", query, key, value, mask)
+    check_concat_weights("concat_attention", query, key, w_a, v_a)
+
+    n_q, n_k = query.shape[-2], key.shape[-2]
+    queries = query.unsqueeze(-2).expand(*query.shape[:-1], n_k, -1)  # (..., n_q, n_k, d_q)
+    keys = key.unsqueeze(-3).expand(*key.shape[:-2], n_q, -1, -1)  # (..., n_q, n_k, d_k)
+    pairs = torch.cat((queries, keys), dim=-1)
+    weights = masked_softmax(torch.tanh(pairs @ w_a.mT) @ v_a, mask)
+    return weights @ value, weights
+
+
+class LuongAttention(nn.Module):
+    """Attention by one of Luong's three scores, owning whatever maps the score has. None has a bias.
+
+    Args:
+        d_q: Width of a query.
+        d_k: Width of a key.
+        score: "dot", with nothing to learn; "general", with one matrix; or "concat", with a small network.
+        d_a: Width of the hidden layer of "concat"; the others have none.
+
+    Raises:
+        TypeError: A width is not a whole number.
+        ValueError: A width is less than one, there is no such score, d_q and d_k differ for "dot", or d_a is missing
+            for "concat" or given for another.
+
+    Examples:
+        >>> import torch
+        >>> from attnref import LuongAttention
+        >>> attend = LuongAttention(d_q=6, d_k=4, score="general")
+        >>> query, memory = torch.randn(2, 3, 6), torch.randn(2, 5, 4)
+        >>> output, weights = attend(query, memory, memory)
+        >>> output.shape, weights.shape
+        (torch.Size([2, 3, 4]), torch.Size([2, 3, 5]))
+
+    Source:
+        Luong, Pham and Manning 2015, *Effective Approaches to Attention-based Neural Machine Translation*, section 3.1.
+    """
+
+    def __init__(
+        self, d_q: int, d_k: int, *, score: Literal["dot", "general", "concat"], d_a: int | None = None
+    ) -> None:
+        check_luong_sizes("LuongAttention", d_q, d_k, score, d_a)
+        super().__init__()
+        self.score = score
+        if score == "general":
+            self.key_proj = nn.Linear(d_k, d_q, bias=False)
+        if d_a is not None:
+            self.pair_proj = nn.Linear(d_q + d_k, d_a, bias=False)
+            self.score_proj = nn.Linear(d_a, 1, bias=False)
+
+    def forward(
+        self,
+        query: Float[Tensor, "*batch n_q d_q"],
+        key: Float[Tensor, "*batch n_k d_k"],
+        value: Float[Tensor, "*batch n_k d_v"],
+        mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
+    ) -> tuple[Float[Tensor, "*batch n_q d_v"], Float[Tensor, "*batch n_q n_k"]]:
+        """Attend: see `dot_attention`, `general_attention` and `concat_attention`."""
+        if self.score == "dot":
+            return dot_attention(query, key, value, mask)
+        if self.score == "general":
+            return general_attention(query, key, value, mask, w_a=self.key_proj.weight)
+        w_a, v_a = self.pair_proj.weight, self.score_proj.weight[0]
+        return concat_attention(query, key, value, mask, w_a=w_a, v_a=v_a)

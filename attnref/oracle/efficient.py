@@ -1,0 +1,63 @@
+"""Efficient attention, one index at a time. Shen et al. 2018, section 3.2."""
+
+import numpy as np
+
+
+def efficient_attention(query, key, value, mask=None, *, normalisation="softmax"):
+    """E_ie = sum_c rho_q(Q)_ic G_ce, where G_ce = sum_j rho_k(K)_jc V_je over the keys that are not hidden.
+
+    softmax: rho_q(Q)_ic = exp Q_ic / sum_c' exp Q_ic', rho_k(K)_jc = exp K_jc / sum_j' exp K_j'c.
+    scaling: rho_q(Q)_ic = Q_ic / sqrt n, rho_k(K)_jc = K_jc / sqrt n, with n keys that are not hidden.
+    """
+    *batch, n_q, d_k = query.shape
+    n_k, d_v = value.shape[-2:]
+    mask = np.broadcast_to(True if mask is None else mask, (*batch, 1, n_k))
+    output = np.zeros((*batch, n_q, d_v))
+
+    for b in np.ndindex(*batch):
+        real = [j for j in range(n_k) if mask[*b, 0, j]]
+        for i in range(n_q):
+            for c in range(d_k):
+                for j in real:
+                    if normalisation == "softmax":
+                        rho_q = np.exp(query[*b, i, c]) / sum(np.exp(query[*b, i, a]) for a in range(d_k))
+                        rho_k = np.exp(key[*b, j, c]) / sum(np.exp(key[*b, a, c]) for a in real)
+                    else:
+                        rho_q = query[*b, i, c] / np.sqrt(len(real))
+                        rho_k = key[*b, j, c] / np.sqrt(len(real))
+                    for e in range(d_v):
+                        output[*b, i, e] += rho_q * rho_k * value[*b, j, e]
+    return output, None
+
+
+def efficient_attention2d(x, mask=None, *, num_heads, **weights):
+    """y_b,o,r,s = x_b,o,r,s + a_o + sum_h,e W_o,(h e) E_h,(r s),e, each pixel (r, s) a position and each h a head.
+
+    Queries, keys and values are 1 x 1 convolutions, P_b,p,r,s = a_p + sum_c W_p,c x_b,c,r,s; head h owns the rows
+    p = h d to (h + 1) d - 1. Weights have the names of the Module.
+    """
+    batch, channels, height, width = x.shape
+    pixels = [(r, s) for r in range(height) for s in range(width)]
+
+    def project(name, b, h, d):
+        weight, bias = weights[f"{name}_proj.weight"], weights[f"{name}_proj.bias"]
+        rows = np.zeros((len(pixels), d))
+        for i, (r, s) in enumerate(pixels):
+            for c in range(d):
+                p = h * d + c
+                rows[i, c] = bias[p] + sum(weight[p, a, 0, 0] * x[b, a, r, s] for a in range(channels))
+        return rows
+
+    d_k = len(weights["key_proj.bias"]) // num_heads
+    d_v = len(weights["value_proj.bias"]) // num_heads
+    output = x + weights["output_proj.bias"][:, None, None]
+    for b in range(batch):
+        shown = None if mask is None else np.array([[mask[b, r, s] for r, s in pixels]])
+        for h in range(num_heads):
+            query, key, value = (project(name, b, h, d) for name, d in (("query", d_k), ("key", d_k), ("value", d_v)))
+            mixed, _ = efficient_attention(query, key, value, shown)
+            for i, (r, s) in enumerate(pixels):
+                for o in range(channels):
+                    for e in range(d_v):
+                        output[b, o, r, s] += weights["output_proj.weight"][o, h * d_v + e, 0, 0] * mixed[i, e]
+    return output

@@ -1,0 +1,29 @@
+"""Tiled attention, one key at a time. Milakov and Gimelshein 2018, algorithm 3; Rabe and Staats 2021, section 2."""
+
+import numpy as np
+
+
+def tiled_attention(query, key, value, mask=None, *, block=1):
+    """For each key: m' = max(m, e_ij), l' = l exp(m - m') + exp(e_ij - m'), a' = a exp(m - m') + exp(e_ij - m') v_j.
+
+    m is the highest score so far, l the sum of exponentials, a the mix of values; at the end o_i = a / l. A block here
+    is one key, whatever is asked for.
+    """
+    *batch, n_q, d_k = query.shape
+    n_k, d_v = value.shape[-2:]
+    mask = np.broadcast_to(True if mask is None else mask, (*batch, n_q, n_k))
+    output = np.zeros((*batch, n_q, d_v))
+
+    for *b, i in np.ndindex(*batch, n_q):
+        highest, total, mixed = -np.inf, 0.0, np.zeros(d_v)
+        for j in range(n_k):
+            if not mask[*b, i, j]:
+                continue
+            score = sum(query[*b, i, c] * key[*b, j, c] for c in range(d_k)) / np.sqrt(d_k)
+            before, highest = highest, max(highest, score)
+            total = total * np.exp(before - highest) + np.exp(score - highest)
+            for c in range(d_v):
+                mixed[c] = mixed[c] * np.exp(before - highest) + np.exp(score - highest) * value[*b, j, c]
+        for c in range(d_v):
+            output[*b, i, c] = mixed[c] / total if total else 0.0
+    return output, None

@@ -1,0 +1,377 @@
+"""Efficient attention against its definition and torch's own softmax, einsum and convolutions, and its laws.
+
+What every attention must do is in test_attend.py.
+"""
+
+import copy
+from functools import partial
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.nn import functional as F
+
+from attnref import EfficientAttention2d, causal_mask, efficient_attention, padding_mask
+from attnref.fast import efficient as fast
+from attnref.oracle import efficient as oracle
+
+both = pytest.mark.parametrize("function", [efficient_attention, fast.efficient_attention], ids=["reference", "fast"])
+normalisations = pytest.mark.parametrize("normalisation", ["softmax", "scaling"])
+MASK = torch.rand(2, 1, 7, generator=torch.Generator().manual_seed(0)) < 0.6
+SOME = pytest.mark.parametrize("mask", [None, MASK], ids=["all", "some"])
+
+
+def inputs(dtype=torch.float64, n_q=5, n_k=7, d_k=3):
+    """Every size differs: 2 samples, n_q=5, n_k=7, d_k=3, d_v=11."""
+    return [torch.randn(shape).to(dtype) for shape in ((2, n_q, d_k), (2, n_k, d_k), (2, n_k, 11))]
+
+
+def implied_weights(function, query, key, mask=None):
+    """What each query takes from each key: the output, where the values are the rows of the identity."""
+    n_k = key.shape[-2]
+    return function(query, key, torch.eye(n_k, dtype=key.dtype).expand(*key.shape[:-2], n_k, n_k), mask)[0]
+
+
+@both
+@normalisations
+@SOME
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_agrees_with_oracle_when_all_widths_differ(agrees, arrays, function, normalisation, mask, dtype):
+    given = inputs(dtype)
+    output, weights = function(*given, mask, normalisation=normalisation)
+    expected, _ = oracle.efficient_attention(*arrays(*given, mask), normalisation=normalisation)
+    assert weights is None
+    assert output.dtype == dtype
+    agrees(output, expected)
+
+
+@both
+def test_agrees_with_torch_softmax_and_einsum(agrees, function):
+    """Nothing of attnref on the other side: two softmaxes of torch, over other axes, and one einsum."""
+    query, key, value = inputs()
+    rho_q, rho_k = F.softmax(query, dim=-1), F.softmax(key, dim=-2)
+    agrees(function(query, key, value)[0], torch.einsum("bic,bjc,bje->bie", rho_q, rho_k, value))
+    scaled = torch.einsum("bic,bjc,bje->bie", query, key, value) / 7
+    agrees(function(query, key, value, normalisation="scaling")[0], scaled)
+
+
+@both
+@normalisations
+def test_hidden_keys_are_as_if_they_were_not_there(agrees, function, normalisation):
+    """With "scaling", n counts the keys that are left: padding must not shrink the output."""
+    query, key, value = inputs()
+    output, _ = function(query, key, value, MASK, normalisation=normalisation)
+    for b in range(2):
+        real = MASK[b, 0]
+        alone, _ = function(query[b], key[b, real], value[b, real], normalisation=normalisation)
+        agrees(output[b], alone)
+
+
+@both
+@normalisations
+def test_one_mask_for_all_keys_counts_them_all(agrees, function, normalisation):
+    given = inputs()
+    everyone = torch.tensor([[[True]], [[False]]])
+    output, _ = function(*given, everyone, normalisation=normalisation)
+    agrees(output[0], function(*given, normalisation=normalisation)[0][0])
+    assert output[1].eq(0).all()
+
+
+@both
+@normalisations
+def test_a_hidden_key_may_be_as_large_as_it_likes(agrees, monkeypatch, function, normalisation):
+    monkeypatch.setattr(fast, "LEAST", 2)
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 1)
+    query, key, value = inputs(torch.float32)
+    large = key.where(MASK.mT, 1e30)
+    expected, _ = function(query, key, value, MASK, normalisation=normalisation)
+    agrees(function(query, large, value, MASK, normalisation=normalisation)[0], expected)
+
+
+@both
+@normalisations
+@given(seed=st.integers(0, 999))
+def test_keys_first_is_the_same_as_queries_first(agrees, function, normalisation, seed):
+    """The product is associative: the weights that are never formed are rho_q rho_k^T, and mix the values."""
+    torch.manual_seed(seed)
+    query, key, value = inputs()
+    function = partial(function, normalisation=normalisation)
+    weights = implied_weights(function, query, key, MASK)
+    agrees(function(query, key, value, MASK)[0], weights @ value)
+    assert weights.masked_select(~MASK).eq(0).all()
+    assert torch.linalg.matrix_rank(weights).le(3).all()  # d_k
+
+
+@both
+@given(seed=st.integers(0, 999), scale=st.floats(0, 50))
+def test_softmax_weights_are_positive_rows_of_sum_one(agrees, function, seed, scale):
+    torch.manual_seed(seed)
+    query, key, _ = inputs()
+    weights = implied_weights(function, scale * query, scale * key)
+    assert weights.ge(0).all()
+    agrees(weights.sum(-1), torch.ones(2, 5))
+
+
+@both
+@given(seed=st.integers(0, 999), scale=st.floats(0, 100))
+def test_no_more_places_than_d_k_can_be_looked_up(function, seed, scale):
+    """The trace of the weights of n queries on their own n keys is at most d_k; softmax attention reaches n."""
+    torch.manual_seed(seed)
+    query, key, _ = inputs(n_q=7)
+    own = implied_weights(function, scale * query, scale * key).diagonal(dim1=-2, dim2=-1).sum(-1)
+    assert own.le(3 + 1e-9).all()
+
+
+@both
+@given(seed=st.integers(0, 999))
+def test_a_number_for_all_features_of_a_query_or_all_keys_of_a_feature_changes_nothing(agrees, function, seed):
+    """Which tells the two axes apart: the softmax of the query runs over features, that of the keys over places."""
+    torch.manual_seed(seed)
+    query, key, value = inputs()
+    output, _ = function(query, key, value)
+    agrees(
+        function(query + 5 * torch.randn(2, 5, 1).double(), key + 5 * torch.randn(2, 1, 3).double(), value)[0], output
+    )
+    assert not torch.allclose(function(query + torch.randn(2, 1, 3).double(), key, value)[0], output)
+    assert not torch.allclose(function(query, key + torch.randn(2, 7, 1).double(), value)[0], output)
+
+
+@both
+@normalisations
+def test_each_query_is_answered_on_its_own(agrees, function, normalisation):
+    query, key, value = inputs()
+    output, _ = function(query, key, value, MASK, normalisation=normalisation)
+    for i in range(5):
+        agrees(function(query[:, i : i + 1], key, value, MASK, normalisation=normalisation)[0], output[:, i : i + 1])
+
+
+@both
+def test_a_later_key_changes_earlier_outputs_even_if_each_query_reads_only_what_came_before(function):
+    """Why there is no causal mask: the softmax over positions has seen the future before any query asks."""
+    query, key, value = inputs(n_q=7)
+
+    def cut(key):  # the implied weights, the future of each query cut off
+        return implied_weights(function, query, key).masked_fill(~causal_mask(7), 0.0) @ value
+
+    later = key.clone()
+    later[:, -1] += 3
+    assert (cut(later) - cut(key))[:, 0].abs().min() > 1e-3
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 100])
+@pytest.mark.parametrize("mask", [None, MASK, torch.zeros(1, 1, dtype=torch.bool)], ids=["all", "some", "none"])
+@normalisations
+def test_fast_is_the_same_whatever_the_block(agrees, monkeypatch, rows, mask, normalisation):
+    monkeypatch.setattr(fast, "LEAST", rows)
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 1)
+    leaves = [tensor.requires_grad_() for tensor in inputs()]
+    ours, theirs = (
+        f(*leaves, mask, normalisation=normalisation)[0] for f in (fast.efficient_attention, efficient_attention)
+    )
+    agrees(ours, theirs)
+    gradients = [torch.autograd.grad(output.square().sum(), leaves) for output in (ours, theirs)]
+    for mine, reference in zip(*gradients, strict=True):
+        agrees(mine, reference)
+
+
+def test_fast_does_not_overflow_where_the_highest_key_comes_last(agrees, monkeypatch):
+    monkeypatch.setattr(fast, "LEAST", 2)
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 1)
+    query, key, value = inputs(torch.float32)
+    key = 300 * torch.arange(7.0)[None, :, None] + key
+    agrees(fast.efficient_attention(query, key, value)[0], efficient_attention(query, key, value)[0])
+    agrees(fast.efficient_attention(query, -key, value)[0], efficient_attention(query, -key, value)[0])
+
+
+@both
+def test_half_precision_takes_more_keys_than_its_greatest_number(agrees, monkeypatch, function):
+    monkeypatch.setattr(fast, "LEAST", 10_000)
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 1)
+    query, key, value = (torch.zeros(n, 1, dtype=torch.float16) for n in (1, 70_000, 70_000))
+    agrees(function(query, key, value + 1)[0], torch.ones(1, 1))
+
+
+@both
+@normalisations
+@pytest.mark.parametrize("masked", [False, True])
+def test_nothing_of_n_by_n_is_ever_formed(function, normalisation, masked):
+    """No tensor that is made, forward or backward, has more numbers than the longest input."""
+    query, key, value = (torch.randn(1, 4000, d, requires_grad=True) for d in (4, 4, 8))
+    mask = padding_mask([3000], 4000) if masked else None
+    largest = []
+
+    class Watch(torch.utils._python_dispatch.TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            out = func(*args, **(kwargs or {}))
+            largest.append(max((t.untyped_storage().nbytes() for t in [out] if isinstance(t, torch.Tensor)), default=0))
+            return out
+
+    with Watch():
+        function(query, key, value, mask, normalisation=normalisation)[0].sum().backward()
+    assert max(largest) <= 4000 * 8 * 4
+
+
+SIZES = {"channels": 5, "d_k": 3, "d_v": 2, "num_heads": 4}
+HEIGHT, WIDTH = 3, 7
+
+
+def module():
+    return EfficientAttention2d(**SIZES).double()
+
+
+def image():
+    return torch.randn(2, 5, HEIGHT, WIDTH, dtype=torch.float64)
+
+
+PIXELS = torch.arange(WIDTH).expand(2, HEIGHT, WIDTH) < torch.tensor([4, 0])[:, None, None]
+
+
+@pytest.mark.parametrize("mask", [None, PIXELS], ids=["all", "some"])
+def test_module_agrees_with_oracle(agrees, arrays, mask):
+    attention, x = module(), image()
+    weights = dict(zip(dict(attention.named_parameters()), arrays(*attention.parameters()), strict=True))
+    assert {name: weight.shape for name, weight in weights.items()} == {
+        "query_proj.weight": (12, 5, 1, 1),
+        "query_proj.bias": (12,),
+        "key_proj.weight": (12, 5, 1, 1),
+        "key_proj.bias": (12,),
+        "value_proj.weight": (8, 5, 1, 1),
+        "value_proj.bias": (8,),
+        "output_proj.weight": (5, 8, 1, 1),
+        "output_proj.bias": (5,),
+    }
+    agrees(attention(x, mask), oracle.efficient_attention2d(*arrays(x, mask), num_heads=4, **weights))
+
+
+def test_module_agrees_with_the_block_of_the_paper_in_torch_layers(agrees):
+    """As the authors lay it out: channels first, positions last, one group of channels after the other."""
+    attention, x = module(), image()
+    keys, queries, values, back = (nn.Conv2d(a, b, 1).double() for a, b in ((5, 12), (5, 12), (5, 8), (8, 5)))
+    theirs = {"key": keys, "query": queries, "value": values, "output": back}
+    for name, layer in theirs.items():
+        layer.load_state_dict(getattr(attention, f"{name}_proj").state_dict())
+    parts = []
+    for key, query, value in zip(
+        keys(x).flatten(2).chunk(4, 1), queries(x).flatten(2).chunk(4, 1), values(x).flatten(2).chunk(4, 1), strict=True
+    ):
+        context = torch.einsum("bcn,bvn->bcv", F.softmax(key, dim=2), value)
+        parts.append(torch.einsum("bcv,bcn->bvn", context, F.softmax(query, dim=1)).reshape(2, 2, HEIGHT, WIDTH))
+    agrees(attention(x), back(torch.cat(parts, dim=1)) + x)
+
+
+def test_two_dimensions_are_one_on_the_flattened_image(agrees):
+    """Nothing in it knows rows from columns: the image may be laid out as one line, or its pixels shuffled."""
+    attention, x = module(), image()
+    agrees(attention(x.flatten(2)[:, :, None]).flatten(2), attention(x).flatten(2))
+    order = torch.randperm(HEIGHT * WIDTH)
+    shuffled = attention(x.flatten(2)[..., order].unflatten(2, (HEIGHT, WIDTH))).flatten(2)
+    agrees(shuffled, attention(x).flatten(2)[..., order])
+
+
+def test_padding_of_an_image_changes_nothing(agrees):
+    attention, x = module(), image()
+    padded = F.pad(x, (0, 2, 0, 1), value=9.0)
+    real = F.pad(torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool), (0, 2, 0, 1))
+    agrees(attention(padded, real)[..., :HEIGHT, :WIDTH], attention(x))
+
+
+def test_nothing_real_leaves_the_image_and_the_bias(agrees):
+    attention, x = module(), image().requires_grad_()
+    output = attention(x, torch.zeros(2, HEIGHT, WIDTH, dtype=torch.bool))
+    agrees(output, x + attention.output_proj.bias[:, None, None])
+    output.sum().backward()
+    assert x.grad is not None
+    assert x.grad.eq(1).all()
+    assert all(parameter.grad is None or parameter.grad.isfinite().all() for parameter in attention.parameters())
+
+
+def test_every_weight_learns_but_the_bias_of_the_keys(agrees):
+    """A number added to a feature of every key is cancelled by the softmax over the positions."""
+    attention, x = module(), image()
+    assert torch.autograd.gradcheck(attention, (x.requires_grad_(), PIXELS), fast_mode=True)
+    attention(x).square().sum().backward()
+    for name, parameter in attention.named_parameters():
+        assert parameter.grad is not None, name
+        if name == "key_proj.bias":
+            agrees(parameter.grad, torch.zeros(12))
+        else:
+            assert parameter.grad.abs().max() > 1e-3, name
+    agrees(copy.deepcopy(attention)(x), attention(x))
+
+
+@pytest.mark.refusal
+@both
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (
+            lambda q, k, v: ((q, k[..., :2], v), {}),
+            "query and key must agree in d_k, got query (2, 5, 3) with d_k=3, key (2, 7, 2) with d_k=2.",
+        ),
+        (
+            lambda q, k, v: ((q, k, v, torch.ones(5, 7, dtype=torch.bool)), {}),
+            "mask must be the same for all queries, (..., 1, n_k), got shape (5, 7).",
+        ),
+        (
+            lambda q, k, v: ((q, k, v), {"normalisation": "relu"}),
+            "normalisation must be one of 'softmax', 'scaling', got 'relu'.",
+        ),
+    ],
+)
+def test_refusals(function, change, words):
+    args, options = change(*inputs())
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the words are compared whole
+        function(*args, **options)
+    assert str(refusal.value) == f"efficient_attention: {words}"
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        ({"channels": 0}, ValueError, "channels must be at least 1, got 0."),
+        ({"d_k": 0}, ValueError, "d_k must be at least 1, got 0."),
+        ({"d_v": -1}, ValueError, "d_v must be at least 1, got -1."),
+        ({"num_heads": 2.0}, TypeError, "num_heads must be an int, got float."),
+    ],
+)
+def test_module_refuses_sizes(change, error, words):
+    with pytest.raises(error) as refusal:
+        EfficientAttention2d(**{**SIZES, **change})
+    assert str(refusal.value) == f"EfficientAttention2d: {words}"
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (
+            lambda x, m: (x[0], m),
+            ValueError,
+            "x must be (batch, channels, height, width), got shape (5, 3, 7).",
+        ),
+        (
+            lambda x, m: (x[:, :4], m),
+            ValueError,
+            "x must have channels=5, got x (2, 4, 3, 7) with channels=4.",
+        ),
+        (
+            lambda x, m: (x.float(), m),
+            TypeError,
+            "x and weights must share one dtype, got x torch.float32, weights torch.float64.",
+        ),
+        (lambda x, m: (x, m[0]), ValueError, "mask must be (batch, height, width), got shape (3, 7)."),
+        (
+            lambda x, m: (x, m[:, :2]),
+            ValueError,
+            "mask must broadcast to (batch, height, width) = (2, 3, 7), got shape (2, 2, 7).",
+        ),
+        (lambda x, m: (x, m.int()), TypeError, "mask must be bool (True = may attend), got torch.int32."),
+    ],
+)
+def test_module_refuses_inputs(change, error, words):
+    with pytest.raises(error) as refusal:
+        module()(*change(image(), PIXELS))
+    assert str(refusal.value) == f"EfficientAttention2d: {words}"

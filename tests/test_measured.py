@@ -1,0 +1,54 @@
+"""What the pages say was measured is what the benchmarks wrote."""
+
+import json
+from pathlib import Path
+from statistics import mean
+
+import pytest
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+
+
+def measured(name):
+    return json.loads((DOCS / "figures" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def page(name):
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", measured("cost")["rows"])
+def test_table_of_costs(name):
+    row = measured("cost")["rows"][name]
+    at = {n: place for place, n in enumerate(row["n"])}
+    times = (f"{1000 * row['seconds'][at[n]]:.3g}" for n in (512, 8192))
+    mebibytes = f"{row['bytes'][at[8192]] / 2**20:.3g}"
+    line = f"| {name} | {' | '.join(times)} | {mebibytes} | $n^{{{row['slope_seconds']:.2f}}}$ |"
+    assert line in page("attention/cost.md")
+
+
+@pytest.mark.parametrize("pair", [pair for pair, n in measured("cost")["crossover"].items() if n and "fused" in pair])
+def test_crossovers(pair):
+    overtaken = page("attention/cost.md").split("the fused kernel is overtaken by")[1].split(".")[0]
+    assert str(measured("cost")["crossover"][pair]) in overtaken
+
+
+@pytest.mark.parametrize("attend", ["softmax", "efficient", "linear"])
+def test_table_of_accuracies(attend):
+    runs = [run for run in measured("digit_patches")["runs"] if run["attend"] == attend]
+    cells = []
+    for split in ("images", "forms"):
+        some = [run for run in runs if run["split"] == split]
+        each = [round(run["accuracy"] * run["held_out"]) / run["held_out"] for run in some]
+        cells += [", ".join(f"{accuracy:.3f}" for accuracy in each), f"{mean(each):.3f}"]
+    assert f"| {' | '.join(cells)} |" in page("attention/efficient.md")
+
+
+def test_table_of_scores():
+    measures = measured("luong_scores")
+    table = page("attention/luong.md").split("$ python benchmarks/scores.py")[1].split("```")[0].splitlines()
+    for at, step in enumerate(measures["at"]):
+        (line,) = (line for line in table if line.startswith(f"step {step} "))
+        for score in ("additive", "dot", "general", "concat"):
+            each = [100 * run["curve"][at] for run in measures["runs"] if run["score"] == score]
+            assert f"{mean(each):.1f} ({min(each):.1f}-{max(each):.1f})" in line
