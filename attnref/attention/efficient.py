@@ -135,7 +135,7 @@ class EfficientAttention2d(nn.Module):
     def forward(
         self,
         x: Float[Tensor, "batch channels height width"],
-        mask: Bool[Tensor, "batch height width"] | None = None,
+        mask: Bool[Tensor, "#batch #height #width"] | None = None,
     ) -> Float[Tensor, "batch channels height width"]:
         """Attend.
 
@@ -149,15 +149,17 @@ class EfficientAttention2d(nn.Module):
         Raises:
             TypeError: The image is not floating point, or not of the dtype of the weights, or the mask is not bool.
             ValueError: The image is not (batch, channels, height, width) with the channels of this Module, or the mask
-                is not (batch, height, width).
+                does not broadcast to (batch, height, width).
         """
         self._check(x, mask)
 
+        if mask is not None:  # (batch, 1, 1, n): for all heads and queries
+            mask = mask.expand(-1, *x.shape[2:]).flatten(1)[:, None, None]
         output, _ = efficient_attention(
             self._split(self.query_proj(x)),
             self._split(self.key_proj(x)),
             self._split(self.value_proj(x)),
-            None if mask is None else mask.flatten(1)[:, None, None],  # (batch, 1, 1, n): for all heads and queries
+            mask,
         )
         joined = output.mT.flatten(1, 2).unflatten(-1, x.shape[-2:])  # (batch, h d_v, height, width)
         return x + self.output_proj(joined)

@@ -1,4 +1,4 @@
-"""Tiled attention: exact, without the n x n table (Rabe and Staats 2021; Dao et al. 2022, algorithm 1)."""
+"""Tiled attention: exact, without the n x n table (Rabe and Staats 2021, section 3; Dao 2023, algorithm 1)."""
 
 import math
 
@@ -57,7 +57,7 @@ def tiled_attention(
 
     Source:
         Milakov and Gimelshein 2018, *Online normalizer calculation for softmax*, algorithm 3; Rabe and Staats 2021,
-        *Self-attention Does Not Need O(n^2) Memory*, section 2; Dao et al. 2022, *FlashAttention*, algorithm 1.
+        *Self-attention Does Not Need O(n^2) Memory*, sections 2 and 3; Dao 2023, *FlashAttention-2*, algorithm 1.
     """
     who = "tiled_attention"
     check_attention_inputs(who, query, key, value, mask)
@@ -80,7 +80,7 @@ def _mix(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, block: 
     wide = torch.promote_types(query.dtype, torch.float32)  # half precision loses long sums
     lowest = torch.finfo(wide).min  # not -inf: (-inf) - (-inf) is not a number
     mixed = query @ key[..., :0, :].mT @ value[..., :0, :]  # of no keys yet: zeros
-    total = torch.zeros_like(mixed[..., :1], dtype=wide)
+    total = query.new_zeros(*query.shape[:-1], 1, dtype=wide)
     highest = torch.full_like(total, lowest)
 
     for start in range(0, key.shape[-2], block):

@@ -50,14 +50,16 @@ def linear_attention(
     check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
     check_shared_mask(who, mask)
 
-    with _full_precision(value):
-        blocks = _keys(key, value, mask, feature_map, BLOCK)
-        sum_kv, sum_k = _sums(*next(blocks))
-        for block in blocks:
-            new_kv, new_k = _sums(*block)
-            sum_kv, sum_k = sum_kv + new_kv, sum_k + new_k
-        features = (_wide(feature_map(some)) for some in query.split(BLOCK, dim=-2))
-        outputs = [_divide(phi_q @ sum_kv, phi_q @ sum_k).to(value.dtype) for phi_q in features]
+    blocks = _keys(key, value, mask, feature_map, BLOCK)
+    sum_kv, sum_k = _sums(*next(blocks))
+    for block in blocks:
+        new_kv, new_k = _sums(*block)
+        sum_kv, sum_k = sum_kv + new_kv, sum_k + new_k
+    outputs = []
+    for some in query.split(BLOCK, dim=-2):
+        phi_q = _wide(feature_map(some))
+        with _full_precision(value):
+            outputs.append(_divide(phi_q @ sum_kv, phi_q @ sum_k).to(value.dtype))
     return torch.cat(outputs, dim=-2), None
 
 
@@ -94,10 +96,10 @@ def causal_linear_attention(
     check_shared_mask(who, mask)
 
     state, outputs = None, []
-    with _full_precision(value):
-        chunks = zip(query.split(CHUNK, dim=-2), _keys(key, value, mask, feature_map, CHUNK), strict=True)
-        for some, (phi_k, values) in chunks:
-            phi_q = _wide(feature_map(some))
+    chunks = zip(query.split(CHUNK, dim=-2), _keys(key, value, mask, feature_map, CHUNK), strict=True)
+    for some, (phi_k, values) in chunks:
+        phi_q = _wide(feature_map(some))
+        with _full_precision(value):
             fit = (phi_q @ phi_k.mT).tril()  # (..., CHUNK, CHUNK): queries and keys of this chunk
             mixed, total = fit @ values, fit.sum(-1, keepdim=True)
             new_kv, new_k = _sums(phi_k, values)
@@ -129,7 +131,8 @@ def _keys(
 
 def _sums(phi_k: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """The sum over positions of phi(k) v, (..., d_phi, d_v), and of phi(k), (..., d_phi, 1)."""
-    return phi_k.mT @ values, phi_k.sum(-2).unsqueeze(-1)
+    with _full_precision(values):
+        return phi_k.mT @ values, phi_k.sum(-2).unsqueeze(-1)
 
 
 def _divide(mixed: Tensor, total: Tensor) -> Tensor:

@@ -48,7 +48,7 @@ def scaled_dot_product_attention(
     output = F.scaled_dot_product_attention(
         *(_widen(_fold(tensor), max(d_k, d_v)) for tensor in (query, key, value)),
         attn_mask=None if mask is None else _fold(mask.expand(shape)),
-        scale=1 / math.sqrt(d_k),
+        scale=1 / math.sqrt(max(1, d_k)),
     )
     return output[..., :d_v].reshape(*query.shape[:-1], d_v), None
 

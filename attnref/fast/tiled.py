@@ -56,7 +56,7 @@ def tiled_attention(
 
 @torch.library.custom_op("attnref::tiled", mutates_args=())
 def _forward(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, block: int) -> tuple[Tensor, Tensor]:
-    """Algorithm 1 of Dao et al. 2022. Of each query one number is kept besides: the logarithm of its sum."""
+    """Algorithm 1 of Dao 2023. Of each query one number is kept besides: its highest score plus the log of its sum."""
     tiles = _Tiles(query, key, mask, block)
     q, k, v = tiles.fold(query), tiles.fold(key), tiles.fold(value)
     output, log_total = map(tiles.fold, _empty(query, key, value, mask, block))
@@ -102,7 +102,7 @@ def _backward(
     log_total: Tensor,
     block: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Algorithm 4: the weights of a block are computed again from its scores and the logarithm that was kept."""
+    """Algorithm 2, queries outside: the weights of a block are computed again from its scores and what was kept."""
     tiles, inputs = _Tiles(query, key, mask, block), (query, key, value)
     q, k, v, output, log_total, slope = map(tiles.fold, (*inputs, output, log_total, slope))
     wide = log_total.dtype
@@ -126,7 +126,9 @@ def _backward(
 
 
 @_backward.register_fake
-def _(slope: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _empty_gradients(
+    slope: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any
+) -> tuple[Tensor, Tensor, Tensor]:
     q, k, v = (tensor.new_empty(tensor.shape) for tensor in (query, key, value))
     return q, k, v
 
@@ -188,7 +190,7 @@ class _Tiles:
 
     def __init__(self, query: Tensor, key: Tensor, mask: Tensor | None, block: int) -> None:
         *self.batch, self.n_q, d_k = query.shape
-        self.n_k, self.block, self.scale = key.shape[-2], block, 1 / math.sqrt(d_k)
+        self.n_k, self.block, self.scale = key.shape[-2], block, 1 / math.sqrt(max(1, d_k))
         self.size = math.prod(self.batch)
         self.masks: list[Tensor] = []  # a view for each sample, so that what broadcasts is never copied
         if mask is not None:

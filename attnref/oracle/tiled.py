@@ -1,4 +1,4 @@
-"""Tiled attention, one key at a time. Milakov and Gimelshein 2018, algorithm 3; Rabe and Staats 2021, section 2."""
+"""Tiled attention, one key at a time. Milakov and Gimelshein 2018, algorithm 3; Rabe and Staats 2021, section 3."""
 
 import numpy as np
 

@@ -4,6 +4,7 @@ What every attention must do is in test_attend.py.
 """
 
 import copy
+import math
 from functools import partial
 
 import pytest
@@ -275,6 +276,12 @@ def test_padding_of_an_image_changes_nothing(agrees):
     padded = F.pad(x, (0, 2, 0, 1), value=9.0)
     real = F.pad(torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool), (0, 2, 0, 1))
     agrees(attention(padded, real)[..., :HEIGHT, :WIDTH], attention(x))
+
+
+@pytest.mark.parametrize("shape", [(1, HEIGHT, WIDTH), (2, 1, WIDTH), (2, HEIGHT, 1), (1, 1, 1)], ids=str)
+def test_a_mask_of_an_image_broadcasts(agrees, shape):
+    attention, x, real = module(), image(), torch.arange(math.prod(shape)).reshape(shape) % 3 < 2
+    agrees(attention(x, real), attention(x, real.expand(2, HEIGHT, WIDTH)))
 
 
 def test_nothing_real_leaves_the_image_and_the_bias(agrees):

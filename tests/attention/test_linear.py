@@ -234,6 +234,18 @@ def test_long_inputs_do_not_overflow_half_precision(agrees, function, dtype, aut
     agrees(output, expected)
 
 
+@every
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_learned_features_are_left_to_autocast(agrees, function, dtype):
+    """The sums are made without it, the features with it: the weights of the map stay in float32."""
+    layer, (query, key, value) = torch.nn.Linear(3, 6), inputs(function, dtype=torch.float32)
+    with torch.autocast("cpu", torch.bfloat16):
+        output = function(*(x.to(dtype) for x in (query, key, value)), feature_map=lambda x: layer(x).relu())[0]
+    assert output.dtype == dtype
+    expected = function(query, key, value, feature_map=lambda x: layer(x).relu())[0]
+    agrees(output, expected, torch.bfloat16)
+
+
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_features_keep_their_digits_far_below_zero(dtype):
     x = torch.tensor([-9.0, -5.0, -0.25, 0.0, 0.25, 3.0], dtype=torch.float64)

@@ -102,6 +102,11 @@ def test_second_gradient():
     assert torch.autograd.gradgradcheck(lambda *qkv: scaled_dot_product_attention(*qkv, mask), (query, key, value))
 
 
+def test_fast_without_a_width_gives_the_mean(agrees):
+    query, key, value = torch.randn(2, 3, 0), torch.randn(2, 4, 0), torch.randn(2, 4, 5)
+    agrees(fast(query, key, value)[0], value.mean(-2, keepdim=True).expand(2, 3, 5))
+
+
 def test_fast_stays_on_the_fused_kernel():
     """Three axes, narrow values and a mask of one row each fall off torch's fast path unless they are prepared."""
     query, key, value = torch.randn(3, 5, 8), torch.randn(3, 7, 8), torch.randn(3, 7, 2)

@@ -69,6 +69,14 @@ def test_agrees_with_torch_and_its_gradients(agrees, attend, kind):
         agrees(mine, torchs)
 
 
+@both
+@pytest.mark.parametrize(("d_k", "d_v"), [(0, 2), (2, 0)])
+def test_widths_of_nothing(agrees, attend, d_k, d_v):
+    """Without a width all scores are zero, and the output is the mean."""
+    tensors = inputs(3, 2, d_k=d_k, d_v=d_v)
+    agrees(attend(*tensors, MASK, block=2)[0], scaled_dot_product_attention(*tensors, MASK)[0])
+
+
 LARGE = {
     "all": None,
     "causal": causal_mask(300),

@@ -60,8 +60,13 @@ MISTAKES = {
         ),
         ("image: rows and columns exchanged", ".unflatten(-1, x.shape[-2:])", ".unflatten(-1, x.mT.shape[-2:]).mT"),
         ("image: keys' map for the queries", "self._split(self.query_proj(x))", "self._split(self.key_proj(x))"),
-        ("image: mask not passed on", "None if mask is None else mask.flatten(1)[:, None, None]", "None"),
-        ("image: padding written over", "mask.flatten(1)[:, None, None]", "~mask.flatten(1)[:, None, None]"),
+        (
+            "image: mask not passed on",
+            "            mask,\n        )\n        joined",
+            "            None,\n        )\n        joined",
+        ),
+        ("image: mask of one row not spread", "mask.expand(-1, *x.shape[2:]).flatten(1)", "mask.flatten(1)"),
+        ("image: padding written over", "mask.expand(-1, *x.shape[2:])", "(~mask).expand(-1, *x.shape[2:])"),
         (
             "image: no biases",
             "nn.Conv2d(channels, num_heads * d_v, 1)",

@@ -45,8 +45,8 @@ MISTAKES = {
     "fast/linear.py": [
         (
             "fast: only the last block of keys",
-            "sum_kv + new_kv, sum_k + new_k\n        features",
-            "new_kv, new_k\n        features",
+            "sum_kv + new_kv, sum_k + new_k\n    outputs",
+            "new_kv, new_k\n    outputs",
         ),
         ("fast: the chunk sees its own future", ".tril()", ""),
         ("fast: state not carried", "state = sum_kv + new_kv, sum_k + new_k", "state = new_kv, new_k"),

@@ -11,8 +11,8 @@ MISTAKES = {
         ("mask not passed on", "masked_softmax(scores, mask)", "masked_softmax(scores)"),
     ],
     "fast/scaled_dot_product.py": [
-        ("fast: missing sqrt(d_k)", "1 / math.sqrt(d_k)", "1.0"),
-        ("fast: scale of the padded width", "scale=1 / math.sqrt(d_k)", "scale=None"),
+        ("fast: missing sqrt(d_k)", "1 / math.sqrt(max(1, d_k))", "1.0"),
+        ("fast: scale of the padded width", "scale=1 / math.sqrt(max(1, d_k))", "scale=None"),
         ("flexible: mask not passed on", "block_mask=seen", "block_mask=None"),
         ("flexible: one mask for all samples", "mask[b if samples else 0,", "mask[0,"),
         ("flexible: gradient not refused", "any(tensor.requires_grad for tensor in inputs)", "False"),

@@ -25,7 +25,7 @@ MISTAKES = {
         ("tiled: the whole table", "range(0, key.shape[-2], block)", "range(0, key.shape[-2], (block := 10**6))"),
     ],
     "fast/tiled.py": [
-        ("fast: tiled, missing sqrt(d_k)", "1 / math.sqrt(d_k)", "1.0"),
+        ("fast: tiled, missing sqrt(d_k)", "1 / math.sqrt(max(1, d_k))", "1.0"),
         ("fast: sum not shrunk", "total.mul_(shrink).add_", "total.add_"),
         ("fast: mix not shrunk", "mixed.mul_(shrink)", "mixed"),
         ("fast: hidden count for the highest", "fit = torch.where(seen, fit, lowest)", "pass"),
