@@ -3,9 +3,12 @@
 Ratios only, of medians of interleaved runs in one process: both see the same machine in the same minute.
 """
 
+import argparse
 import statistics
 import time
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -52,40 +55,70 @@ def leaf(*shape: int) -> Tensor:
     return torch.randn(*shape, device=DEVICE, requires_grad=True)
 
 
-def main() -> None:
-    """Print the table."""
-    print(f"torch {torch.__version__}, {DEVICE}, {torch.get_num_threads()} threads; over 1: the second is faster")
-    print(f"{'first / second':52} {'forward':>10} {'with backward':>14}")
+def masks(n: int) -> tuple[tuple[Tensor | None, str], ...]:
+    """None, and causal; with a word for the table."""
+    return (None, ""), (attnref.causal_mask(n, device=DEVICE), ", causal")
+
+
+def scaled() -> None:
+    """The equation against torch's fused kernel."""
     for n in (128, 512, 1024):
-        q, k, v = leaf(1, 8, n, 64), leaf(1, 8, n, 64), leaf(1, 8, n, 64)
-        for mask, kind in ((None, ""), (attnref.causal_mask(n, device=DEVICE), ", causal")):
+        q, k, v = (leaf(1, 8, n, 64) for _ in range(3))
+        for mask, kind in masks(n):
             compare(
                 f"scaled dot-product / fused, n={n}{kind}",
                 lambda q=q, k=k, v=v, mask=mask: attnref.scaled_dot_product_attention(q, k, v, mask)[0],
                 lambda q=q, k=k, v=v, mask=mask: fast_scaled(q, k, v, mask)[0],
             )
+
+
+def tiled() -> None:
+    """The whole table, the readable tiles and the fused kernel against the fast tiles."""
+    others = {
+        "scaled dot-product": attnref.scaled_dot_product_attention,
+        "tiled, reference": attnref.tiled_attention,
+        "fused": fast_scaled,
+    }
     for n in (512, 2048):
-        q, k, v = leaf(1, 8, n, 64), leaf(1, 8, n, 64), leaf(1, 8, n, 64)
-        for mask, kind in ((None, ""), (attnref.causal_mask(n, device=DEVICE), ", causal")):
-            tiled = lambda q=q, k=k, v=v, mask=mask: fast_tiled(q, k, v, mask)[0]  # noqa: E731
-            for name, other in (
-                ("scaled dot-product", attnref.scaled_dot_product_attention),
-                ("tiled, reference", attnref.tiled_attention),
-                ("fused", fast_scaled),
-            ):
+        q, k, v = (leaf(1, 8, n, 64) for _ in range(3))
+        for mask, kind in masks(n):
+            for name, other in others.items():
                 compare(
                     f"{name} / tiled, n={n}{kind}",
                     lambda q=q, k=k, v=v, mask=mask, other=other: other(q, k, v, mask)[0],
-                    tiled,
+                    lambda q=q, k=k, v=v, mask=mask: fast_tiled(q, k, v, mask)[0],
                 )
+
+
+def heads() -> None:
+    """Torch's module, and that of x-transformers where it is installed, against multi-head with the fused kernel."""
+    ours = attnref.MultiHeadAttention(512, 8, attend=fast_scaled).to(DEVICE).eval()
+    theirs = torch.nn.MultiheadAttention(512, 8, bias=False, batch_first=True).to(DEVICE).eval()
+    for n in (128, 512, 1024):
+        x = leaf(1, n, 512)
+        attend = lambda x=x: ours(x, x, x)[0]  # noqa: E731
+        compare(
+            f"nn.MultiheadAttention / multi-head, n={n}", lambda x=x: theirs(x, x, x, need_weights=False)[0], attend
+        )
+        if find_spec("x_transformers"):
+            flash = import_module("x_transformers.x_transformers").Attention(512, heads=8, flash=True).to(DEVICE).eval()
+            compare(f"x-transformers, flash / multi-head, n={n}", lambda x=x, flash=flash: flash(x)[0], attend)
+
+
+def additive() -> None:
+    """One broadcast against a few queries at a time."""
     for n in (32, 128, 512):
-        q, k, v = leaf(n, 64), leaf(n, 64), leaf(n, 64)
+        q, k, v = (leaf(n, 64) for _ in range(3))
         weights = {"w_q": leaf(64, 64), "w_k": leaf(64, 64), "v_a": leaf(64)}
         compare(
             f"additive / additive in blocks, n={n}",
             lambda q=q, k=k, v=v, weights=weights: attnref.additive_attention(q, k, v, **weights)[0],
             lambda q=q, k=k, v=v, weights=weights: fast_additive(q, k, v, **weights)[0],
         )
+
+
+def recurrent() -> None:
+    """Loops over the steps against torch's kernels."""
     for batch, d_h in ((1, 64), (64, 128)):
         for slow, fast in ((attnref.RNN, FastRNN), (attnref.LSTM, FastLSTM), (attnref.GRU, FastGRU)):
             ours, theirs, x = slow(32, d_h).to(DEVICE), fast(32, d_h).to(DEVICE), leaf(batch, 128, 32)
@@ -96,6 +129,20 @@ def main() -> None:
                     lambda ours=ours, x=x, mask=mask: ours(x, None, mask)[0],
                     lambda theirs=theirs, x=x, mask=mask: theirs(x, None, mask)[0],
                 )
+
+
+def main() -> None:
+    """Print the table, or the part of it that is named."""
+    parts = {part.__name__: part for part in (scaled, tiled, heads, additive, recurrent)}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", help=f"any of {', '.join(parts)} (default: all)")
+    chosen = parser.parse_args().parts or list(parts)
+    if unknown := [part for part in chosen if part not in parts]:
+        parser.error(f"there is no part {unknown[0]!r}; the parts are {', '.join(parts)}")
+    print(f"torch {torch.__version__}, {DEVICE}, {torch.get_num_threads()} threads; over 1: the second is faster")
+    print(f"{'first / second':52} {'forward':>10} {'with backward':>14}")
+    for part in chosen:
+        parts[part]()
 
 
 if __name__ == "__main__":
