@@ -69,9 +69,8 @@ def build(stems: list[str] | None = None) -> Iterator[Path]:
     for script in scripts:
         if stems and script.stem not in stems:
             continue
-        data = [
-            path.read_bytes() for path in sorted(SCRIPTS.glob(f"{script.stem}_*.json"))
-        ]  # what a benchmark measured
+        found = (*SCRIPTS.glob(f"{script.stem}.json"), *SCRIPTS.glob(f"{script.stem}_*.json"))
+        data = [path.read_bytes() for path in sorted(found)]  # what a benchmark measured
         mark = f"<!-- {hashlib.sha256(b''.join([key, script.read_bytes(), *data])).hexdigest()} -->\n"
         module = None
         for name in figure_names(script):

@@ -17,7 +17,7 @@ def answer() -> Figure:
     for image, sure, (left, right) in zip(images, confidence, cells, strict=False):
         plot.heat_map(sure, columns=list("0123456789"), ax=right, largest=1.0, bar=False)
         right.set(yticks=[], ylabel="", xlabel="")
-        left.imshow(image, cmap=right.images[0].cmap, interpolation="none")
+        left.imshow(image.numpy(), cmap=right.images[0].cmap, interpolation="none")
         left.set(xticks=[], yticks=[])
         left.spines[:].set_visible(False)
     return figure
