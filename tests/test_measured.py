@@ -33,6 +33,24 @@ def test_crossovers(pair):
     assert str(measured("cost")["crossover"][pair]) in overtaken
 
 
+@pytest.mark.parametrize(
+    ("name", "n", "digits"),
+    [("RNN", 1024, 2), ("naive", 1024, 2), ("fused", 1024, 2), ("RNN", 16384, 3), ("fused", 16384, 3)],
+)
+def test_times_in_words(name, n, digits):
+    row = measured("cost")["rows"][name]
+    told = page("attention/cost.md").split("Measured at n = 1024")[1].split("###")[0]
+    assert f"{1000 * row['seconds'][row['n'].index(n)]:.{digits}g} ms" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "of"), [("naive", "seconds"), ("naive", "bytes"), ("fused", "seconds"), ("tiled", "seconds")]
+)
+def test_exponents_in_words(name, of):
+    told = page("attention/cost.md").split("Measured, naive attention")[1].split("##")[0]
+    assert f"$n^{{{measured('cost')['rows'][name][f'slope_{of}']:.2f}}}$" in told
+
+
 @pytest.mark.parametrize("attend", ["softmax", "efficient", "linear"])
 def test_table_of_accuracies(attend):
     runs = [run for run in measured("digit_patches")["runs"] if run["attend"] == attend]
