@@ -34,9 +34,12 @@ class Mistake(NamedTuple):
 
 
 class First:
-    """A plugin that remembers the first test that fails."""
+    """A plugin that remembers the first test that fails. Refusals run first: there are many, and they take no time."""
 
     test = ""
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items.sort(key=lambda item: item.get_closest_marker("refusal") is None)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self.test:
