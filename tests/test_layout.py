@@ -19,7 +19,7 @@ OURS = {
     "transformer": ("_checks", "sequence", "attention", "transformer"),
     "models": ("_checks", "sequence", "attention", "transformer", "models"),
     "oracle": ("oracle",),
-    "fast": ("_checks", "attention.masks", "fast"),
+    "fast": ("_checks", "attention.masks", "attention._features", "fast"),
     "plot": ("_checks",),
     "tasks": ("", "_checks", "sequence", "attention", "transformer", "models", "fast", "tasks", "plot"),
 }

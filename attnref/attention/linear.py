@@ -1,11 +1,8 @@
 """Linear attention (Katharopoulos, Vyas, Pappas and Fleuret 2020, sections 3.2 to 3.4)."""
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from attnref._checks import (
     check_attention_inputs,
@@ -14,13 +11,7 @@ from attnref._checks import (
     check_same_size,
     check_shared_mask,
 )
-
-FeatureMap = Callable[[Tensor], Tensor]
-
-
-def _elu_plus_one(x: Float[Tensor, "*batch d_k"]) -> Float[Tensor, "*batch d_k"]:
-    """Compute elu(x) + 1 as x + 1 above zero and exp(x) below, where (exp(x) - 1) + 1 would lose its digits."""
-    return F.relu(x) + x.clamp(max=0).exp()
+from attnref.attention._features import FeatureMap, divide, elu_plus_one, full_precision, wide
 
 
 def linear_attention(
@@ -29,7 +20,7 @@ def linear_attention(
     value: Float[Tensor, "*batch n_k d_v"],
     mask: Bool[Tensor, "*#batch 1 #n_k"] | None = None,
     *,
-    feature_map: FeatureMap = _elu_plus_one,
+    feature_map: FeatureMap = elu_plus_one,
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
     r"""Sum up all keys with their values once, then let each query read from the sum.
 
@@ -76,10 +67,10 @@ def linear_attention(
     check_shared_mask(who, mask)
 
     phi_q, phi_k, values = _features(query, key, value, mask, feature_map)
-    with _full_precision(value):
+    with full_precision(value):
         sum_kv = phi_k.mT @ values  # (..., d_phi, d_v): keys meet values, no query is asked
         sum_k = phi_k.sum(-2)  # (..., d_phi)
-        output = _divide(phi_q @ sum_kv, phi_q @ sum_k[..., None])
+        output = divide(phi_q @ sum_kv, phi_q @ sum_k[..., None])
     return output.to(value.dtype), None
 
 
@@ -89,7 +80,7 @@ def causal_linear_attention(
     value: Float[Tensor, "*batch n d_v"],
     mask: Bool[Tensor, "*#batch 1 #n"] | None = None,
     *,
-    feature_map: FeatureMap = _elu_plus_one,
+    feature_map: FeatureMap = elu_plus_one,
 ) -> tuple[Float[Tensor, "*batch n d_v"], None]:
     r"""Let each position read from the sum of what came before it, itself included: a recurrent network.
 
@@ -144,7 +135,7 @@ def linear_attention_step(
     value: Float[Tensor, "*batch d_v"],
     state: tuple[Float[Tensor, "*batch d_phi d_v"], Float[Tensor, "*batch d_phi"]] | None = None,
     *,
-    feature_map: FeatureMap = _elu_plus_one,
+    feature_map: FeatureMap = elu_plus_one,
 ) -> tuple[
     Float[Tensor, "*batch d_v"],
     tuple[Float[Tensor, "*batch d_phi d_v"], Float[Tensor, "*batch d_phi"]],
@@ -191,7 +182,7 @@ def linear_attention_step(
         check_linear_state("linear_attention_step", state, phi_k, value)
         sum_kv, sum_k = state[0] + sum_kv, state[1] + sum_k
     mixed = (phi_q[..., :, None] * sum_kv).sum(-2)  # (..., d_v)
-    output = _divide(mixed, (phi_q * sum_k).sum(-1, keepdim=True))
+    output = divide(mixed, (phi_q * sum_k).sum(-1, keepdim=True))
     return output.to(value.dtype), (sum_kv, sum_k)
 
 
@@ -202,20 +193,4 @@ def _features(
     phi_q, phi_k = feature_map(query), feature_map(key)
     if mask is not None:
         phi_k = phi_k.masked_fill(~mask.mT, 0)
-    return _wide(phi_q), _wide(phi_k), _wide(value)
-
-
-def _divide(mixed: Tensor, total: Tensor) -> Tensor:
-    """The quotient; zero, and with gradients of zero, where a query meets no key."""
-    nothing = total == 0
-    return (mixed / total.masked_fill(nothing, 1)).masked_fill(nothing, 0)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def _full_precision(tensor: Tensor) -> torch.autocast:
-    """Autocast off, where the device of the tensor has it."""
-    device = tensor.device.type
-    return torch.autocast(device if torch.amp.is_autocast_available(device) else "cpu", enabled=False)
+    return wide(phi_q), wide(phi_k), wide(value)

@@ -1,22 +1,16 @@
 """Linear attention a block of positions at a time; the causal form keeps running sums from one block to the next."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from attnref._checks import check_attention_inputs, check_same_size, check_shared_mask
+from attnref.attention._features import FeatureMap, divide, elu_plus_one, full_precision, wide
 
 BLOCK = 256  # positions whose features are formed at once; they stay in the cache
 CHUNK = 64  # positions of the causal form that meet in a masked product
-
-FeatureMap = Callable[[Tensor], Tensor]
-
-
-def _elu_plus_one(x: Tensor) -> Tensor:
-    return F.relu(x) + x.clamp(max=0).exp()
 
 
 def linear_attention(
@@ -25,7 +19,7 @@ def linear_attention(
     value: Float[Tensor, "*batch n_k d_v"],
     mask: Bool[Tensor, "*#batch 1 #n_k"] | None = None,
     *,
-    feature_map: FeatureMap = _elu_plus_one,
+    feature_map: FeatureMap = elu_plus_one,
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
     """Give the same output as the reference, with the features of `BLOCK` positions at a time.
 
@@ -57,9 +51,9 @@ def linear_attention(
         sum_kv, sum_k = sum_kv + new_kv, sum_k + new_k
     outputs = []
     for some in query.split(BLOCK, dim=-2):
-        phi_q = _wide(feature_map(some))
-        with _full_precision(value):
-            outputs.append(_divide(phi_q @ sum_kv, phi_q @ sum_k).to(value.dtype))
+        phi_q = wide(feature_map(some))
+        with full_precision(value):
+            outputs.append(divide(phi_q @ sum_kv, phi_q @ sum_k).to(value.dtype))
     return torch.cat(outputs, dim=-2), None
 
 
@@ -69,7 +63,7 @@ def causal_linear_attention(
     value: Float[Tensor, "*batch n d_v"],
     mask: Bool[Tensor, "*#batch 1 #n"] | None = None,
     *,
-    feature_map: FeatureMap = _elu_plus_one,
+    feature_map: FeatureMap = elu_plus_one,
 ) -> tuple[Float[Tensor, "*batch n d_v"], None]:
     """Give the same output as the reference, with one state for each chunk of `CHUNK` positions instead of each one.
 
@@ -98,8 +92,8 @@ def causal_linear_attention(
     state, outputs = None, []
     chunks = zip(query.split(CHUNK, dim=-2), _keys(key, value, mask, feature_map, CHUNK), strict=True)
     for some, (phi_k, values) in chunks:
-        phi_q = _wide(feature_map(some))
-        with _full_precision(value):
+        phi_q = wide(feature_map(some))
+        with full_precision(value):
             fit = (phi_q @ phi_k.mT).tril()  # (..., CHUNK, CHUNK): queries and keys of this chunk
             mixed, total = fit @ values, fit.sum(-1, keepdim=True)
             new_kv, new_k = _sums(phi_k, values)
@@ -109,7 +103,7 @@ def causal_linear_attention(
                 sum_kv, sum_k = state
                 mixed, total = mixed + phi_q @ sum_kv, total + phi_q @ sum_k
                 state = sum_kv + new_kv, sum_k + new_k
-            outputs.append(_divide(mixed, total).to(value.dtype))
+            outputs.append(divide(mixed, total).to(value.dtype))
     return torch.cat(outputs, dim=-2), None
 
 
@@ -126,24 +120,10 @@ def _keys(
         phi_k = feature_map(one_key)
         if hidden is not None:
             phi_k = phi_k.masked_fill(hidden[number], 0)
-        yield _wide(phi_k), _wide(one_value)
+        yield wide(phi_k), wide(one_value)
 
 
 def _sums(phi_k: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """The sum over positions of phi(k) v, (..., d_phi, d_v), and of phi(k), (..., d_phi, 1)."""
-    with _full_precision(values):
+    with full_precision(values):
         return phi_k.mT @ values, phi_k.sum(-2).unsqueeze(-1)
-
-
-def _divide(mixed: Tensor, total: Tensor) -> Tensor:
-    nothing = total == 0
-    return (mixed / total.masked_fill(nothing, 1)).masked_fill(nothing, 0)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
-
-
-def _full_precision(tensor: Tensor) -> torch.autocast:
-    device = tensor.device.type
-    return torch.autocast(device if torch.amp.is_autocast_available(device) else "cpu", enabled=False)

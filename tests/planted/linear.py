@@ -1,10 +1,17 @@
-"""Deliberate mistakes in attention/linear.py, fast/linear.py: what, the right text, the wrong one."""
+"""Deliberate mistakes in linear attention and its fast twin: what, the right text, the wrong one."""
 
 TESTS = ("attention/test_linear.py", "attention/test_attend.py")
 ONLY = "test_linear or linear_attention"  # of what every attention shares
 MISTAKES = {
+    "attention/_features.py": [
+        ("features by the formula, digits lost", "F.relu(x) + x.clamp(max=0).exp()", "F.elu(x) + 1"),
+        ("nothing attended: 0 / 0", "total.masked_fill(nothing, 1)", "total"),
+        ("nothing attended: a gradient is left", ".masked_fill(nothing, 0)", ""),
+        ("sums in half precision", "torch.promote_types(tensor.dtype, torch.float32)", "tensor.dtype"),
+        ("autocast left on", "enabled=False", "enabled=torch.is_autocast_enabled(device)"),
+    ],
     "attention/linear.py": [
-        ("denominator dropped", "_divide(phi_q @ sum_kv, phi_q @ sum_k[..., None])", "phi_q @ sum_kv"),
+        ("denominator dropped", "divide(phi_q @ sum_kv, phi_q @ sum_k[..., None])", "phi_q @ sum_kv"),
         (
             "denominator summed over features and spread",
             "sum_k = phi_k.sum(-2)",
@@ -12,7 +19,6 @@ MISTAKES = {
         ),
         ("denominator without the query", "phi_q @ sum_k[..., None]", "sum_k.sum(-1)[..., None, None]"),
         ("features of the key alone", "feature_map(query), feature_map(key)", "query, feature_map(key)"),
-        ("features by the formula, digits lost", "F.relu(x) + x.clamp(max=0).exp()", "F.elu(x) + 1"),
         ("mask turned round", "masked_fill(~mask.mT, 0)", "masked_fill(mask.mT, 0)"),
         ("hidden keys kept in the denominator", "phi_k.sum(-2)  #", "feature_map(key).sum(-2)  #"),
         (
@@ -32,10 +38,8 @@ MISTAKES = {
             "phi_k.unbind(-2), values.unbind(-2)",
             "phi_k.roll(-1, -2).unbind(-2), values.roll(-1, -2).unbind(-2)",
         ),
-        ("nothing attended: 0 / 0", "total.masked_fill(nothing, 1)", "total"),
-        ("nothing attended: a gradient is left", ".masked_fill(nothing, 0)", ""),
-        ("sums in half precision", "torch.promote_types(tensor.dtype, torch.float32)", "tensor.dtype"),
-        ("autocast left on", "enabled=False", "enabled=torch.is_autocast_enabled(device)"),
+        ("sums not widened", "wide(phi_q), wide(phi_k), wide(value)", "phi_q, phi_k, value"),
+        ("autocast left on around the sums", "with full_precision(value):", "if True:"),
         (
             "state in the input's dtype",
             "value.dtype), (sum_kv, sum_k)",
@@ -56,9 +60,9 @@ MISTAKES = {
             "phi_q @ (sum_kv + new_kv), total + phi_q @ (sum_k + new_k)",
         ),
         ("fast: denominator of the chunk alone", "total + phi_q @ sum_k", "total"),
+        ("fast: sums not widened", "yield wide(phi_k), wide(one_value)", "yield phi_k, one_value"),
+        ("fast: autocast left on around the sums", "with full_precision(values):", "if True:"),
         ("fast: mask of the first block for all", "hidden[number]", "hidden[0]"),
-        ("fast: sums in half precision", "torch.promote_types(tensor.dtype, torch.float32)", "tensor.dtype"),
-        ("fast: autocast left on", "enabled=False", "enabled=torch.is_autocast_enabled(device)"),
         (
             "fast: all positions at once",
             "split(CHUNK, dim=-2), _keys(key, value, mask, feature_map, CHUNK)",
