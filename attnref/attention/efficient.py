@@ -1,6 +1,6 @@
 """Efficient attention (Shen, Zhang, Zhao, Yi and Li 2018, section 3.2)."""
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float
@@ -19,6 +19,9 @@ from attnref._checks import (
 )
 from attnref.attention.masks import masked_softmax
 
+Normalisation = Literal["softmax", "scaling"]
+NORMALISATIONS = get_args(Normalisation)
+
 
 def efficient_attention(
     query: Float[Tensor, "*batch n_q d_k"],
@@ -26,7 +29,7 @@ def efficient_attention(
     value: Float[Tensor, "*batch n_k d_v"],
     mask: Bool[Tensor, "*#batch 1 #n_k"] | None = None,
     *,
-    normalisation: Literal["softmax", "scaling"] = "softmax",
+    normalisation: Normalisation = "softmax",
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
     r"""Let the keys meet the values first, in a table of (d_k, d_v), from which every query then reads.
 
@@ -68,7 +71,7 @@ def efficient_attention(
     check_attention_inputs(who, query, key, value, mask)
     check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
     check_shared_mask(who, mask)
-    check_choice(who, "normalisation", normalisation, ("softmax", "scaling"))
+    check_choice(who, "normalisation", normalisation, NORMALISATIONS)
 
     if normalisation == "softmax":
         rho_q = query.softmax(dim=-1)  # over the features of each query
@@ -106,10 +109,11 @@ class EfficientAttention2d(nn.Module):
         d_k: Width of a query and a key in one head: how many maps over the image a head makes.
         d_v: Width of a value in one head.
         num_heads: How many heads, `h`.
+        normalisation: As in `efficient_attention`. The authors' code has the softmax.
 
     Raises:
         TypeError: A size is not a whole number.
-        ValueError: A size is less than one.
+        ValueError: A size is less than one, or there is no such normalisation.
 
     Examples:
         >>> import torch
@@ -123,10 +127,20 @@ class EfficientAttention2d(nn.Module):
         cmsflash/efficient-attention.
     """
 
-    def __init__(self, channels: int, *, d_k: int, d_v: int, num_heads: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        d_k: int,
+        d_v: int,
+        num_heads: int,
+        normalisation: Normalisation = "softmax",
+    ) -> None:
         check_at_least("EfficientAttention2d", 1, channels=channels, d_k=d_k, d_v=d_v, num_heads=num_heads)
+        check_choice("EfficientAttention2d", "normalisation", normalisation, NORMALISATIONS)
         super().__init__()
         self.channels, self.num_heads = channels, num_heads
+        self.normalisation: Normalisation = normalisation
         self.query_proj = nn.Conv2d(channels, num_heads * d_k, 1)
         self.key_proj = nn.Conv2d(channels, num_heads * d_k, 1)
         self.value_proj = nn.Conv2d(channels, num_heads * d_v, 1)
@@ -160,6 +174,7 @@ class EfficientAttention2d(nn.Module):
             self._split(self.key_proj(x)),
             self._split(self.value_proj(x)),
             mask,
+            normalisation=self.normalisation,
         )
         joined = output.mT.flatten(1, 2).unflatten(-1, x.shape[-2:])  # (batch, h d_v, height, width)
         return x + self.output_proj(joined)

@@ -30,7 +30,7 @@ def efficient_attention(query, key, value, mask=None, *, normalisation="softmax"
     return output, None
 
 
-def efficient_attention2d(x, mask=None, *, num_heads, **weights):
+def efficient_attention2d(x, mask=None, *, num_heads, normalisation="softmax", **weights):
     """y_b,o,r,s = x_b,o,r,s + a_o + sum_h,e W_o,(h e) E_h,(r s),e, each pixel (r, s) a position and each h a head.
 
     Queries, keys and values are 1 x 1 convolutions, P_b,p,r,s = a_p + sum_c W_p,c x_b,c,r,s; head h owns the rows
@@ -55,7 +55,7 @@ def efficient_attention2d(x, mask=None, *, num_heads, **weights):
         shown = None if mask is None else np.array([[mask[b, r, s] for r, s in pixels]])
         for h in range(num_heads):
             query, key, value = (project(name, b, h, d) for name, d in (("query", d_k), ("key", d_k), ("value", d_v)))
-            mixed, _ = efficient_attention(query, key, value, shown)
+            mixed, _ = efficient_attention(query, key, value, shown, normalisation=normalisation)
             for i, (r, s) in enumerate(pixels):
                 for o in range(channels):
                     for e in range(d_v):

@@ -218,8 +218,8 @@ SIZES = {"channels": 5, "d_k": 3, "d_v": 2, "num_heads": 4}
 HEIGHT, WIDTH = 3, 7
 
 
-def module():
-    return EfficientAttention2d(**SIZES).double()
+def module(normalisation="softmax"):
+    return EfficientAttention2d(**SIZES, normalisation=normalisation).double()
 
 
 def image():
@@ -229,9 +229,13 @@ def image():
 PIXELS = torch.arange(WIDTH).expand(2, HEIGHT, WIDTH) < torch.tensor([4, 0])[:, None, None]
 
 
+either = pytest.mark.parametrize("normalisation", ["softmax", "scaling"])
+
+
+@either
 @pytest.mark.parametrize("mask", [None, PIXELS], ids=["all", "some"])
-def test_module_agrees_with_oracle(agrees, arrays, mask):
-    attention, x = module(), image()
+def test_module_agrees_with_oracle(agrees, arrays, mask, normalisation):
+    attention, x = module(normalisation), image()
     weights = dict(zip(dict(attention.named_parameters()), arrays(*attention.parameters()), strict=True))
     assert {name: weight.shape for name, weight in weights.items()} == {
         "query_proj.weight": (12, 5, 1, 1),
@@ -243,7 +247,8 @@ def test_module_agrees_with_oracle(agrees, arrays, mask):
         "output_proj.weight": (5, 8, 1, 1),
         "output_proj.bias": (5,),
     }
-    agrees(attention(x, mask), oracle.efficient_attention2d(*arrays(x, mask), num_heads=4, **weights))
+    options = {"num_heads": 4, "normalisation": normalisation}
+    agrees(attention(x, mask), oracle.efficient_attention2d(*arrays(x, mask), **options, **weights))
 
 
 def test_module_agrees_with_the_block_of_the_paper_in_torch_layers(agrees):
@@ -262,17 +267,19 @@ def test_module_agrees_with_the_block_of_the_paper_in_torch_layers(agrees):
     agrees(attention(x), back(torch.cat(parts, dim=1)) + x)
 
 
-def test_two_dimensions_are_one_on_the_flattened_image(agrees):
+@either
+def test_two_dimensions_are_one_on_the_flattened_image(agrees, normalisation):
     """Nothing in it knows rows from columns: the image may be laid out as one line, or its pixels shuffled."""
-    attention, x = module(), image()
+    attention, x = module(normalisation), image()
     agrees(attention(x.flatten(2)[:, :, None]).flatten(2), attention(x).flatten(2))
     order = torch.randperm(HEIGHT * WIDTH)
     shuffled = attention(x.flatten(2)[..., order].unflatten(2, (HEIGHT, WIDTH))).flatten(2)
     agrees(shuffled, attention(x).flatten(2)[..., order])
 
 
-def test_padding_of_an_image_changes_nothing(agrees):
-    attention, x = module(), image()
+@either
+def test_padding_of_an_image_changes_nothing(agrees, normalisation):
+    attention, x = module(normalisation), image()
     padded = F.pad(x, (0, 2, 0, 1), value=9.0)
     real = F.pad(torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool), (0, 2, 0, 1))
     agrees(attention(padded, real)[..., :HEIGHT, :WIDTH], attention(x))
@@ -342,6 +349,7 @@ def test_refusals(function, change, words):
         ({"d_k": 0}, ValueError, "d_k must be at least 1, got 0."),
         ({"d_v": -1}, ValueError, "d_v must be at least 1, got -1."),
         ({"num_heads": 2.0}, TypeError, "num_heads must be an int, got float."),
+        ({"normalisation": "relu"}, ValueError, "normalisation must be one of 'softmax', 'scaling', got 'relu'."),
     ],
 )
 def test_module_refuses_sizes(change, error, words):

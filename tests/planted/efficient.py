@@ -44,9 +44,10 @@ MISTAKES = {
         ("d_k need not agree", '    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))\n', ""),
         (
             "any word for the normalisation",
-            '    check_choice(who, "normalisation", normalisation, ("softmax", "scaling"))\n',
+            '    check_choice(who, "normalisation", normalisation, NORMALISATIONS)\n',
             "",
         ),
+        ("image: normalisation not passed on", "            normalisation=self.normalisation,\n", ""),
         ("image: residual left out", "return x + self.output_proj(joined)", "return self.output_proj(joined)"),
         (
             "image: heads interleaved",
@@ -62,8 +63,8 @@ MISTAKES = {
         ("image: keys' map for the queries", "self._split(self.query_proj(x))", "self._split(self.key_proj(x))"),
         (
             "image: mask not passed on",
-            "            mask,\n        )\n        joined",
-            "            None,\n        )\n        joined",
+            "            mask,\n            normalisation",
+            "            None,\n            normalisation",
         ),
         ("image: mask of one row not spread", "mask.expand(-1, *x.shape[2:]).flatten(1)", "mask.flatten(1)"),
         ("image: padding written over", "mask.expand(-1, *x.shape[2:])", "(~mask).expand(-1, *x.shape[2:])"),
