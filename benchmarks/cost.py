@@ -148,6 +148,22 @@ def measure(device: torch.device, heads: int, d: int, longest: int, runs: int) -
     return rows
 
 
+def memory(device: torch.device, heads: int, d: int, n: int) -> None:
+    """Print the bytes that the exact forms hold at one length, without gradients and with them."""
+    print(f"MiB beyond the inputs, n={n}, {heads} heads of width {d}, float32")
+    print(f"{'':22}{'forward':>10}{'with backward':>15}")
+    for name in ("naive", "tiled, reference", "tiled", "fused"):
+        attend = mechanisms(d, device)[name][0]
+        leaves = [torch.randn(1, heads, n, d, device=device, requires_grad=True) for _ in range(3)]
+
+        def learn(attend: Attend = attend, leaves: list[Tensor] = leaves) -> object:
+            return torch.autograd.grad(attend(*leaves)[0].sum(), leaves)
+
+        with torch.no_grad():
+            forward = most_bytes(lambda attend=attend, leaves=leaves: attend(*leaves), device)
+        print(f"{name:22}{forward / 2**20:10.1f}{most_bytes(learn, device) / 2**20:15.1f}")
+
+
 def main() -> None:
     """Measure, print the table, write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -156,11 +172,15 @@ def main() -> None:
     parser.add_argument("--longest", type=int, default=65536, help="stop here")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--memory", type=int, metavar="N", help="print the memory of the exact forms at n=N, no more")
     parser.add_argument("--out", type=Path, default=OUT)
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     device = torch.device(given.device)
+    if given.memory:
+        memory(device, given.heads, given.width, given.memory)
+        return
     with torch.no_grad():
         rows = measure(device, given.heads, given.width, given.longest, given.runs)
     for row in rows.values():
