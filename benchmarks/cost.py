@@ -173,7 +173,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--memory", type=int, metavar="N", help="print the memory of the exact forms at n=N, no more")
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, help="instead of the file above, which is for the usual settings alone")
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
@@ -211,9 +211,18 @@ def main() -> None:
             f"{row['slope_seconds'] or math.nan:11.2f}{row['slope_bytes'] or math.nan:13.2f}"
         )
     for pair, n in crossovers.items():
-        print(f"{pair}: {'faster at every n measured' if n is None else f'faster from n = {n:.0f}'}")
+        print(f"{pair}: {_when(n)}")
     crossovers = {pair: None if n is None or math.isinf(n) else round(n) for pair, n in crossovers.items()}
-    given.out.write_text(json.dumps({**told, "rows": rows, "crossover": crossovers}, indent=1) + "\n", encoding="utf-8")
+    usual = all(getattr(given, name) == parser.get_default(name) for name in ("heads", "width", "longest", "runs"))
+    if out := given.out or (OUT if usual else None):
+        text = json.dumps({**told, "rows": rows, "crossover": crossovers}, indent=1)
+        out.write_text(text + "\n", encoding="utf-8")
+
+
+def _when(n: float | None) -> str:
+    if n is None:
+        return "faster at every n measured"
+    return "not faster at the longest" if math.isinf(n) else f"faster from n = {n:.0f}"
 
 
 def _libc() -> str:
