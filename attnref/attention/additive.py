@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attnref._checks import check_additive_weights, check_at_least, check_attention_inputs
+from attnref._checks import check_at_least
+from attnref.attention._checks import check_additive_weights, check_attention_inputs
 from attnref.attention.masks import masked_softmax
 
 

@@ -8,19 +8,18 @@ from torch import Tensor, nn
 
 from attnref._checks import (
     check_at_least,
-    check_attention_inputs,
     check_axes,
     check_choice,
     check_floating,
     check_mask,
-    check_same_size,
-    check_shared_mask,
     check_size,
 )
+from attnref._numerics import float32_or_wider
+from attnref.attention._checks import check_dot_product_inputs, check_shared_mask
 from attnref.attention.masks import masked_softmax
 
-Normalisation = Literal["softmax", "scaling"]
-NORMALISATIONS = get_args(Normalisation)
+Normalization = Literal["softmax", "scaling"]
+NORMALIZATIONS = get_args(Normalization)
 
 
 def efficient_attention(
@@ -29,7 +28,7 @@ def efficient_attention(
     value: Float[Tensor, "*batch n_k d_v"],
     mask: Bool[Tensor, "*#batch 1 #n_k"] | None = None,
     *,
-    normalisation: Normalisation = "softmax",
+    normalization: Normalization = "softmax",
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
     r"""Let the keys meet the values first, in a table of (d_k, d_v), from which every query then reads.
 
@@ -43,7 +42,7 @@ def efficient_attention(
         key: What each place is found by.
         value: What each place has to give. Its width may differ from the key's.
         mask: True = may attend, the same for all queries. All may when it is left out.
-        normalisation: How queries and keys are normalised, "softmax" or "scaling".
+        normalization: How queries and keys are normalized, "softmax" or "scaling".
 
     Returns:
         output: One vector for each query, as wide as a value; zero where all keys are hidden.
@@ -52,7 +51,7 @@ def efficient_attention(
     Raises:
         TypeError: The inputs are not of one floating dtype, or the mask is not bool.
         ValueError: The inputs do not agree in their leading axes, in d_k or in n_k, the mask does not broadcast to
-            (..., 1, n_k), or there is no such normalisation.
+            (..., 1, n_k), or there is no such normalization.
 
     Examples:
         >>> import torch
@@ -68,12 +67,11 @@ def efficient_attention(
         section 3.2.
     """
     who = "efficient_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
     check_shared_mask(who, mask)
-    check_choice(who, "normalisation", normalisation, NORMALISATIONS)
+    check_choice(who, "normalization", normalization, NORMALIZATIONS)
 
-    if normalisation == "softmax":
+    if normalization == "softmax":
         rho_q = query.softmax(dim=-1)  # over the features of each query
         rho_k = masked_softmax(key.mT, mask)  # (..., d_k, n_k): over the positions
     else:
@@ -93,7 +91,7 @@ def _real_keys(key: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def _over_root(x: Tensor, n: Tensor) -> Tensor:
-    return x / n.to(torch.promote_types(x.dtype, torch.float32)).sqrt().to(x.dtype)
+    return x / n.to(float32_or_wider(x.dtype)).sqrt().to(x.dtype)
 
 
 class EfficientAttention2d(nn.Module):
@@ -109,11 +107,11 @@ class EfficientAttention2d(nn.Module):
         d_k: Width of a query and a key in one head: how many maps over the image a head makes.
         d_v: Width of a value in one head.
         num_heads: How many heads, `h`.
-        normalisation: As in `efficient_attention`. The authors' code has the softmax.
+        normalization: As in `efficient_attention`. The authors' code has the softmax.
 
     Raises:
         TypeError: A size is not a whole number.
-        ValueError: A size is less than one, or there is no such normalisation.
+        ValueError: A size is less than one, or there is no such normalization.
 
     Examples:
         >>> import torch
@@ -134,13 +132,13 @@ class EfficientAttention2d(nn.Module):
         d_k: int,
         d_v: int,
         num_heads: int,
-        normalisation: Normalisation = "softmax",
+        normalization: Normalization = "softmax",
     ) -> None:
         check_at_least("EfficientAttention2d", 1, channels=channels, d_k=d_k, d_v=d_v, num_heads=num_heads)
-        check_choice("EfficientAttention2d", "normalisation", normalisation, NORMALISATIONS)
+        check_choice("EfficientAttention2d", "normalization", normalization, NORMALIZATIONS)
         super().__init__()
         self.channels, self.num_heads = channels, num_heads
-        self.normalisation: Normalisation = normalisation
+        self.normalization: Normalization = normalization
         self.query_proj = nn.Conv2d(channels, num_heads * d_k, 1)
         self.key_proj = nn.Conv2d(channels, num_heads * d_k, 1)
         self.value_proj = nn.Conv2d(channels, num_heads * d_v, 1)
@@ -174,7 +172,7 @@ class EfficientAttention2d(nn.Module):
             self._split(self.key_proj(x)),
             self._split(self.value_proj(x)),
             mask,
-            normalisation=self.normalisation,
+            normalization=self.normalization,
         )
         joined = output.mT.flatten(1, 2).unflatten(-1, x.shape[-2:])  # (batch, h d_v, height, width)
         return x + self.output_proj(joined)

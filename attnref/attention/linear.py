@@ -4,14 +4,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref._checks import (
-    check_attention_inputs,
-    check_linear_state,
-    check_linear_step,
-    check_same_size,
-    check_shared_mask,
-)
-from attnref.attention._features import FeatureMap, divide, elu_plus_one, full_precision, wide
+from attnref._checks import check_axes, check_floating, check_same_size
+from attnref._numerics import at_least_float32, autocast_off, divide_or_zero
+from attnref.attention._checks import check_dot_product_inputs, check_shared_mask
+from attnref.attention._features import FeatureMap, elu_plus_one
 
 
 def linear_attention(
@@ -62,15 +58,14 @@ def linear_attention(
         section 3.2, equations 4, 5 and 7.
     """
     who = "linear_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
     check_shared_mask(who, mask)
 
     phi_q, phi_k, values = _features(query, key, value, mask, feature_map)
-    with full_precision(value):
+    with autocast_off(value):
         sum_kv = phi_k.mT @ values  # (..., d_phi, d_v): keys meet values, no query is asked
         sum_k = phi_k.sum(-2)  # (..., d_phi)
-        output = divide(phi_q @ sum_kv, phi_q @ sum_k[..., None])
+        output = divide_or_zero(phi_q @ sum_kv, phi_q @ sum_k[..., None])
     return output.to(value.dtype), None
 
 
@@ -116,8 +111,7 @@ def causal_linear_attention(
         Katharopoulos et al. 2020, section 3.3, equations 9 to 12.
     """
     who = "causal_linear_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
     check_same_size(who, "n", query=(query, -2), key=(key, -2))
     check_shared_mask(who, mask)
 
@@ -174,15 +168,15 @@ def linear_attention_step(
     Source:
         Katharopoulos et al. 2020, section 3.4, equations 16 to 20.
     """
-    check_linear_step("linear_attention_step", query, key, value)
+    _check_step(query, key, value)
 
     phi_q, phi_k, values = _features(query, key, value, None, feature_map)
     sum_kv, sum_k = phi_k[..., :, None] * values[..., None, :], phi_k
     if state is not None:
-        check_linear_state("linear_attention_step", state, phi_k, value)
+        _check_state(state, phi_k, value)
         sum_kv, sum_k = state[0] + sum_kv, state[1] + sum_k
     mixed = (phi_q[..., :, None] * sum_kv).sum(-2)  # (..., d_v)
-    output = divide(mixed, (phi_q * sum_k).sum(-1, keepdim=True))
+    output = divide_or_zero(mixed, (phi_q * sum_k).sum(-1, keepdim=True))
     return output.to(value.dtype), (sum_kv, sum_k)
 
 
@@ -193,4 +187,29 @@ def _features(
     phi_q, phi_k = feature_map(query), feature_map(key)
     if mask is not None:
         phi_k = phi_k.masked_fill(~mask.mT, 0)
-    return wide(phi_q), wide(phi_k), wide(value)
+    return at_least_float32(phi_q), at_least_float32(phi_k), at_least_float32(value)
+
+
+def _check_step(query: Tensor, key: Tensor, value: Tensor) -> None:
+    """One query, one key and one value belong together."""
+    who = "linear_attention_step"
+    check_axes(who, "query", query, "(..., d_k)")
+    for name, tensor in (("key", key), ("value", value)):
+        check_axes(who, name, tensor, f"(..., d) with as many axes as query, {query.ndim}", exactly=query.ndim)
+    check_floating(who, query=query, key=key, value=value)
+    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    for axis in range(-query.ndim, -1):
+        check_same_size(who, "batch", query=(query, axis), key=(key, axis), value=(value, axis))
+
+
+def _check_state(state: tuple[Tensor, Tensor], features: Tensor, value: Tensor) -> None:
+    """The sums of linear attention, (S, z), fit the features of a key and the value."""
+    who = "linear_attention_step"
+    S, z = state
+    check_axes(who, "S", S, "(..., d_phi, d_v)", exactly=value.ndim + 1)
+    check_axes(who, "z", z, "(..., d_phi)", exactly=value.ndim)
+    check_floating(who, S=S, z=z, features=features)
+    check_same_size(who, "d_phi", S=(S, -2), z=(z, -1), features=(features, -1))
+    check_same_size(who, "d_v", S=(S, -1), value=(value, -1))
+    for axis in range(-value.ndim, -1):
+        check_same_size(who, "batch", S=(S, axis - 1), z=(z, axis), value=(value, axis))

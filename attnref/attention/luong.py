@@ -6,13 +6,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attnref._checks import (
-    check_attention_inputs,
-    check_concat_weights,
-    check_general_weights,
-    check_luong_sizes,
-    check_same_size,
-)
+from attnref._checks import check_at_least, check_axes, check_choice, check_floating, check_same_size, check_size
+from attnref.attention._checks import check_attention_inputs, check_dot_product_inputs
 from attnref.attention.masks import masked_softmax
 
 
@@ -50,8 +45,7 @@ def dot_attention(
     Source:
         Luong, Pham and Manning 2015, section 3.1, the score "dot".
     """
-    check_attention_inputs("dot_attention", query, key, value, mask)
-    check_same_size("dot_attention", "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs("dot_attention", query, key, value, mask)
 
     weights = masked_softmax(query @ key.mT, mask)
     return weights @ value, weights
@@ -95,7 +89,7 @@ def general_attention(
         Luong, Pham and Manning 2015, section 3.1, the score "general".
     """
     check_attention_inputs("general_attention", query, key, value, mask)
-    check_general_weights("general_attention", query, key, w_a)
+    _check_general_weight(query, key, w_a)
 
     weights = masked_softmax(query @ w_a @ key.mT, mask)
     return weights @ value, weights
@@ -142,7 +136,7 @@ def concat_attention(
         Luong, Pham and Manning 2015, section 3.1, the score "concat".
     """
     check_attention_inputs("concat_attention", query, key, value, mask)
-    check_concat_weights("concat_attention", query, key, w_a, v_a)
+    _check_concat_weights(query, key, w_a, v_a)
 
     n_q, n_k = query.shape[-2], key.shape[-2]
     queries = query.unsqueeze(-2).expand(*query.shape[:-1], n_k, -1)  # (..., n_q, n_k, d_q)
@@ -182,7 +176,7 @@ class LuongAttention(nn.Module):
     def __init__(
         self, d_q: int, d_k: int, *, score: Literal["dot", "general", "concat"], d_a: int | None = None
     ) -> None:
-        check_luong_sizes("LuongAttention", d_q, d_k, score, d_a)
+        _check_sizes(d_q, d_k, score, d_a)
         super().__init__()
         self.score = score
         if score == "general":
@@ -205,3 +199,36 @@ class LuongAttention(nn.Module):
             return general_attention(query, key, value, mask, w_a=self.key_proj.weight)
         w_a, v_a = self.pair_proj.weight, self.score_proj.weight[0]
         return concat_attention(query, key, value, mask, w_a=w_a, v_a=v_a)
+
+
+def _check_general_weight(query: Tensor, key: Tensor, w_a: Tensor) -> None:
+    """The matrix between query and key fits both."""
+    who = "general_attention"
+    check_axes(who, "w_a", w_a, "(d_q, d_k)", exactly=2)
+    check_floating(who, query=query, w_a=w_a)
+    check_same_size(who, "d_q", query=(query, -1), w_a=(w_a, 0))
+    check_same_size(who, "d_k", key=(key, -1), w_a=(w_a, 1))
+
+
+def _check_concat_weights(query: Tensor, key: Tensor, w_a: Tensor, v_a: Tensor) -> None:
+    """The two maps of concat attention fit the query and the key side by side, and each other."""
+    who = "concat_attention"
+    check_axes(who, "w_a", w_a, "(d_a, d_q + d_k)", exactly=2)
+    check_axes(who, "v_a", v_a, "(d_a,)", exactly=1)
+    check_floating(who, query=query, w_a=w_a, v_a=v_a)
+    check_size(who, "d_q + d_k", query.shape[-1] + key.shape[-1], "w_a", w_a, 1)
+    check_same_size(who, "d_a", w_a=(w_a, 0), v_a=(v_a, 0))
+
+
+def _check_sizes(d_q: int, d_k: int, score: str, d_a: int | None) -> None:
+    """The score is one of Luong's, and has the widths it needs and no other."""
+    who = "LuongAttention"
+    check_at_least(who, 1, d_q=d_q, d_k=d_k)
+    check_choice(who, "score", score, ("dot", "general", "concat"))
+    if score == "dot" and d_q != d_k:
+        raise ValueError(f"{who}: score 'dot' needs d_q and d_k to be equal, got d_q={d_q}, d_k={d_k}.")
+    if (score == "concat") != (d_a is not None):
+        need = "needs d_a, the width of its hidden layer" if d_a is None else "has no hidden layer: leave d_a out"
+        raise ValueError(f"{who}: score {score!r} {need}, got d_a={d_a}.")
+    if d_a is not None:
+        check_at_least(who, 1, d_a=d_a)

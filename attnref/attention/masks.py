@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attnref._checks import check_at_least, check_axes, check_floating, check_int, check_lengths, check_mask
+from attnref._checks import check_at_least, check_axes, check_floating, check_int, check_mask, check_range
 
 
 def causal_mask(
@@ -138,7 +138,7 @@ def padding_mask(lengths: Int[Tensor, "*batch"] | Sequence[int], n_k: int) -> Bo
     if not isinstance(lengths, Tensor):
         lengths = torch.tensor(lengths, dtype=None if len(lengths) else torch.int64)
     check_at_least("padding_mask", 0, n_k=n_k)
-    check_lengths("padding_mask", lengths, n_k)
+    _check_lengths(lengths, n_k)
 
     return torch.arange(n_k, device=lengths.device) < lengths[..., None, None]
 
@@ -174,7 +174,7 @@ def masked_softmax(
     Source:
         Vaswani et al. 2017, section 3.2.3; zeros for an empty row as torch's fused kernels give.
     """
-    check_axes("masked_softmax", "scores", scores, "(..., n_q, n_k)", least=2)
+    check_axes("masked_softmax", "scores", scores, "(..., n_q, n_k)", at_least=2)
     check_floating("masked_softmax", scores=scores)
     check_mask("masked_softmax", mask, scores.shape)
 
@@ -184,3 +184,10 @@ def masked_softmax(
     # finite, and the second fill takes back the weight that an empty row then shares out.
     lowest = torch.finfo(scores.dtype).min
     return scores.masked_fill(~mask, lowest).softmax(dim=-1).masked_fill(~mask, 0.0)
+
+
+def _check_lengths(lengths: Tensor, n_k: int) -> None:
+    """Lengths count tokens, from none to all n_k of them."""
+    if lengths.is_floating_point() or lengths.is_complex() or lengths.dtype == torch.bool:
+        raise TypeError(f"padding_mask: lengths must be integers, got {lengths.dtype}.")
+    check_range("padding_mask", "lengths", lengths, n_k, "0 and n_k")

@@ -1,21 +1,13 @@
 """Multi-head attention (Vaswani et al. 2017, section 3.2.2)."""
 
-from collections.abc import Callable
-
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attnref._checks import (
-    check_attend,
-    check_attention_inputs,
-    check_floating,
-    check_heads,
-    check_size,
-    check_torch_attention,
-)
+from attnref._checks import check_at_least, check_attend, check_attended, check_floating, check_size
+from attnref.attention._checks import check_attention_inputs
 from attnref.attention.scaled_dot_product import scaled_dot_product_attention
-
-Attend = Callable[[Tensor, Tensor, Tensor, Tensor | None], tuple[Tensor, Tensor | None]]
+from attnref.protocols import Attend
 
 
 class MultiHeadAttention(nn.Module):
@@ -64,7 +56,7 @@ class MultiHeadAttention(nn.Module):
         bias: bool = False,
         attend: Attend = scaled_dot_product_attention,
     ) -> None:
-        check_heads("MultiHeadAttention", d_model, num_heads, d_k, d_v)
+        _check_sizes(d_model, num_heads, d_k, d_v)
         check_attend("MultiHeadAttention", attend, optional=False)
         super().__init__()
         self.d_model, self.num_heads = d_model, num_heads
@@ -102,12 +94,13 @@ class MultiHeadAttention(nn.Module):
         """
         self._check(query, key, value, mask)
 
-        output, weights = self.attend(
-            self._split(self.query_proj(query)),
-            self._split(self.key_proj(key)),
-            self._split(self.value_proj(value)),
-            None if mask is None else mask.unsqueeze(-3),  # (..., 1, n_q, n_k): one mask for all heads
+        q, k, v = (
+            self._split(self.query_proj(query)),  # (..., h, n_q, d_k)
+            self._split(self.key_proj(key)),  # (..., h, n_k, d_k)
+            self._split(self.value_proj(value)),  # (..., h, n_k, d_v)
         )
+        attended = self.attend(q, k, v, None if mask is None else mask.unsqueeze(-3))  # one mask for all heads
+        output, weights = check_attended("MultiHeadAttention", attended, q, k, v)
         joined = output.transpose(-3, -2).flatten(-2)  # (..., h, n_q, d_v) -> (..., n_q, h d_v)
         return self.output_proj(joined), weights
 
@@ -133,7 +126,7 @@ class MultiHeadAttention(nn.Module):
 
         Args:
             module: What the weights are taken from.
-            attend: What a head does, as for the class.
+            attend: What a head does, as for the class. If it is a Module, it is taken as it is, with its own weights.
 
         Returns:
             The same attention, in the module's dtype and on its device.
@@ -152,13 +145,45 @@ class MultiHeadAttention(nn.Module):
             >>> torch.allclose(ours(x, x, x)[0], theirs(x, x, x)[0], atol=1e-6)
             True
         """
-        check_torch_attention("MultiHeadAttention.from_torch", module)
+        _check_torch_module(module)
 
         ours = cls(module.embed_dim, module.num_heads, bias=module.in_proj_bias is not None, attend=attend)
         named = {"output_proj.weight": module.out_proj.weight, "output_proj.bias": module.out_proj.bias}
         for kind, stacked in (("weight", module.in_proj_weight), ("bias", module.in_proj_bias)):
             for i, name in enumerate(("query_proj", "key_proj", "value_proj")):
                 named[f"{name}.{kind}"] = None if stacked is None else stacked.chunk(3)[i]
-        ours = ours.to(module.in_proj_weight)
-        ours.load_state_dict({name: tensor for name, tensor in named.items() if tensor is not None})
+        with torch.no_grad():  # an `attend` with weights of its own keeps them
+            for name, tensor in named.items():
+                if tensor is not None:
+                    part, kind = name.split(".")
+                    setattr(ours.get_submodule(part), kind, nn.Parameter(tensor.clone()))
         return ours
+
+
+def _check_sizes(d_model: int, num_heads: int, d_k: int | None, d_v: int | None) -> None:
+    """Heads divide the width where they share it; given a width of their own, they need not."""
+    who = "MultiHeadAttention"
+    own = {name: size for name, size in (("d_k", d_k), ("d_v", d_v)) if size is not None}
+    check_at_least(who, 1, d_model=d_model, num_heads=num_heads, **own)
+    if len(own) < 2 and d_model % num_heads:
+        raise ValueError(f"{who}: d_model must divide by num_heads, got d_model={d_model} and num_heads={num_heads}.")
+
+
+def _check_torch_module(module: object) -> None:
+    """The module is torch's multi-head attention, and has nothing that attnref's has not."""
+    who = "MultiHeadAttention.from_torch"
+    if not isinstance(module, nn.MultiheadAttention):
+        raise TypeError(f"{who}: module must be a torch.nn.MultiheadAttention, got {type(module).__name__}.")
+    d_model = module.embed_dim
+    if module.kdim != d_model or module.vdim != d_model:
+        raise ValueError(
+            f"{who}: keys and values must be as wide as queries, "
+            f"got embed_dim={d_model}, kdim={module.kdim}, vdim={module.vdim}."
+        )
+    if module.bias_k is not None or module.add_zero_attn:
+        name = "add_zero_attn" if module.add_zero_attn else "add_bias_kv"
+        raise ValueError(f"{who}: no key and value may be added to those given, got {name}=True.")
+    if module.dropout > 0:
+        raise ValueError(
+            f"{who}: dropout must be 0, got dropout={module.dropout}; set module.dropout = 0.0 to take the rest."
+        )

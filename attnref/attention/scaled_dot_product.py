@@ -5,7 +5,7 @@ import math
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref._checks import check_attention_inputs, check_same_size
+from attnref.attention._checks import check_dot_product_inputs
 from attnref.attention.masks import masked_softmax
 
 
@@ -50,8 +50,7 @@ def scaled_dot_product_attention(
         Vaswani et al. 2017, *Attention Is All You Need*, section 3.2.1, equation 1.
     """
     who = "scaled_dot_product_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
 
     # Scaled before the product, not after: the same scores, and no overflow in half precision on the way.
     scores = (query / math.sqrt(query.shape[-1])) @ key.mT

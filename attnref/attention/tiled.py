@@ -6,7 +6,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref._checks import check_at_least, check_attention_inputs, check_same_size
+from attnref._checks import check_at_least
+from attnref._numerics import float32_or_wider
+from attnref.attention._checks import check_dot_product_inputs
 
 
 def tiled_attention(
@@ -60,8 +62,7 @@ def tiled_attention(
         *Self-attention Does Not Need O(n^2) Memory*, sections 2 and 3; Dao 2023, *FlashAttention-2*, algorithm 1.
     """
     who = "tiled_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
     check_at_least(who, 1, block=block)
 
     n_q, n_k = query.shape[-2], key.shape[-2]
@@ -77,7 +78,7 @@ def tiled_attention(
 def _mix(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, block: int) -> Tensor:
     """The online softmax of one block of queries over all keys, block by block."""
     query = query / math.sqrt(query.shape[-1])
-    wide = torch.promote_types(query.dtype, torch.float32)  # half precision loses long sums
+    wide = float32_or_wider(query.dtype)  # half precision loses long sums
     lowest = torch.finfo(wide).min  # not -inf: (-inf) - (-inf) is not a number
     mixed = query @ key[..., :0, :].mT @ value[..., :0, :]  # of no keys yet: zeros
     total = query.new_zeros(*query.shape[:-1], 1, dtype=wide)

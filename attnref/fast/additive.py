@@ -5,7 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
-from attnref._checks import check_additive_weights, check_attention_inputs
+from attnref.attention._checks import check_additive_weights, check_attention_inputs
 from attnref.attention.masks import masked_softmax
 
 BLOCK_BYTES = 2**22  # of the hidden layer that are formed at once; a block that stays in the cache is fastest

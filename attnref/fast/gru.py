@@ -38,17 +38,17 @@ class GRU(nn.GRU):
         self,
         x: Float[Tensor, "batch n d_x"],
         state: Float[Tensor, "layers_directions batch d_h"] | None = None,
-        mask: Bool[Tensor, "batch n"] | None = None,
+        token_mask: Bool[Tensor, "batch n"] | None = None,
     ) -> tuple[Float[Tensor, "batch n d_out"], Float[Tensor, "layers_directions batch d_h"]]:
         """Read the sequence.
 
         Args:
             x: The inputs.
             state: The state before the first input, for each layer and direction; zeros when left out.
-            mask: True = a real input. At padding the state stands still and the hidden state handed out is zero.
+            token_mask: True = a real input. At padding the state stands still and the hidden state handed out is zero.
 
         Returns:
             hidden: The top layer's hidden state after each input, both directions side by side.
             state: The state after the last real input, for each layer and direction.
         """
-        return read(super().forward, x, state, mask)
+        return read(super().forward, x, state, token_mask)

@@ -6,8 +6,10 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref._checks import check_attention_inputs, check_same_size, check_shared_mask
-from attnref.attention._features import FeatureMap, divide, elu_plus_one, full_precision, wide
+from attnref._checks import check_same_size
+from attnref._numerics import at_least_float32, autocast_off, divide_or_zero
+from attnref.attention._checks import check_dot_product_inputs, check_shared_mask
+from attnref.attention._features import FeatureMap, elu_plus_one
 
 BLOCK = 256  # positions whose features are formed at once; they stay in the cache
 CHUNK = 64  # positions of the causal form that meet in a masked product
@@ -40,8 +42,7 @@ def linear_attention(
             (..., 1, n_k).
     """
     who = "linear_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
     check_shared_mask(who, mask)
 
     blocks = _keys(key, value, mask, feature_map, BLOCK)
@@ -51,9 +52,9 @@ def linear_attention(
         sum_kv, sum_k = sum_kv + new_kv, sum_k + new_k
     outputs = []
     for some in query.split(BLOCK, dim=-2):
-        phi_q = wide(feature_map(some))
-        with full_precision(value):
-            outputs.append(divide(phi_q @ sum_kv, phi_q @ sum_k).to(value.dtype))
+        phi_q = at_least_float32(feature_map(some))
+        with autocast_off(value):
+            outputs.append(divide_or_zero(phi_q @ sum_kv, phi_q @ sum_k).to(value.dtype))
     return torch.cat(outputs, dim=-2), None
 
 
@@ -84,16 +85,15 @@ def causal_linear_attention(
             (..., 1, n).
     """
     who = "causal_linear_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
     check_same_size(who, "n", query=(query, -2), key=(key, -2))
     check_shared_mask(who, mask)
 
     state, outputs = None, []
     chunks = zip(query.split(CHUNK, dim=-2), _keys(key, value, mask, feature_map, CHUNK), strict=True)
     for some, (phi_k, values) in chunks:
-        phi_q = wide(feature_map(some))
-        with full_precision(value):
+        phi_q = at_least_float32(feature_map(some))
+        with autocast_off(value):
             fit = (phi_q @ phi_k.mT).tril()  # (..., CHUNK, CHUNK): queries and keys of this chunk
             mixed, total = fit @ values, fit.sum(-1, keepdim=True)
             new_kv, new_k = _sums(phi_k, values)
@@ -103,7 +103,7 @@ def causal_linear_attention(
                 sum_kv, sum_k = state
                 mixed, total = mixed + phi_q @ sum_kv, total + phi_q @ sum_k
                 state = sum_kv + new_kv, sum_k + new_k
-            outputs.append(divide(mixed, total).to(value.dtype))
+            outputs.append(divide_or_zero(mixed, total).to(value.dtype))
     return torch.cat(outputs, dim=-2), None
 
 
@@ -120,10 +120,10 @@ def _keys(
         phi_k = feature_map(one_key)
         if hidden is not None:
             phi_k = phi_k.masked_fill(hidden[number], 0)
-        yield wide(phi_k), wide(one_value)
+        yield at_least_float32(phi_k), at_least_float32(one_value)
 
 
 def _sums(phi_k: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
     """The sum over positions of phi(k) v, (..., d_phi, d_v), and of phi(k), (..., d_phi, 1)."""
-    with full_precision(values):
+    with autocast_off(values):
         return phi_k.mT @ values, phi_k.sum(-2).unsqueeze(-1)

@@ -36,7 +36,7 @@ class LSTM(nn.LSTM):
         self,
         x: Float[Tensor, "batch n d_x"],
         state: State | None = None,
-        mask: Bool[Tensor, "batch n"] | None = None,
+        token_mask: Bool[Tensor, "batch n"] | None = None,
     ) -> tuple[Float[Tensor, "batch n d_out"], State]:
         """Read the sequence.
 
@@ -44,10 +44,10 @@ class LSTM(nn.LSTM):
             x: The inputs.
             state: Hidden state and cell state before the first input, (h, c), for each layer and direction; zeros when
                 left out.
-            mask: True = a real input. At padding the state stands still and the hidden state handed out is zero.
+            token_mask: True = a real input. At padding the state stands still and the hidden state handed out is zero.
 
         Returns:
             hidden: The top layer's hidden state after each input, both directions side by side.
             state: (h, c) after the last real input, for each layer and direction.
         """
-        return read(super().forward, x, state, mask)
+        return read(super().forward, x, state, token_mask)

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
-from attnref._checks import check_attention_inputs, check_same_size
+from attnref.attention._checks import check_dot_product_inputs
 
 
 def scaled_dot_product_attention(
@@ -40,8 +40,7 @@ def scaled_dot_product_attention(
             (..., n_q, n_k).
     """
     who = "scaled_dot_product_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
 
     d_k, d_v = key.shape[-1], value.shape[-1]
     shape = (*query.shape[:-1], key.shape[-2])
@@ -81,8 +80,7 @@ def flexible_scaled_dot_product_attention(
         RuntimeError: There is no C++ compiler that works.
     """
     who = "flexible_scaled_dot_product_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
     inputs = (query, key, value)
     if query.device.type == "cpu" and query.dtype == torch.float64:
         raise TypeError(f"{who}: query, key and value must not be torch.float64: FlexAttention has none on a CPU.")

@@ -9,7 +9,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref._checks import check_at_least, check_attention_inputs, check_same_size
+from attnref._checks import check_at_least
+from attnref._numerics import float32_or_wider
+from attnref.attention._checks import check_dot_product_inputs
 
 FAR = -80.0  # exp(-80) is lost in any sum that holds a 1; where exp gives 0 outright it is six times slower
 SAMPLES = 8  # of the folded leading axes that are worked on together; their block of scores stays in the cache
@@ -45,8 +47,7 @@ def tiled_attention(
             (..., n_q, n_k), or the block is less than one.
     """
     who = "tiled_attention"
-    check_attention_inputs(who, query, key, value, mask)
-    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))
+    check_dot_product_inputs(who, query, key, value, mask)
     check_at_least(who, 1, block=block)
 
     dtype = (query[..., :0, :] @ key[..., :0, :].mT).dtype  # autocast may choose another, and not for the way back
@@ -87,7 +88,7 @@ def _forward(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, blo
 
 @_forward.register_fake
 def _empty(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, block: int) -> tuple[Tensor, Tensor]:
-    wide = torch.promote_types(value.dtype, torch.float32)
+    wide = float32_or_wider(value.dtype)
     return value.new_empty(*query.shape[:-1], value.shape[-1]), value.new_empty(*query.shape[:-1], 1, dtype=wide)
 
 

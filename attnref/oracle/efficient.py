@@ -3,7 +3,7 @@
 import numpy as np
 
 
-def efficient_attention(query, key, value, mask=None, *, normalisation="softmax"):
+def efficient_attention(query, key, value, mask=None, *, normalization="softmax"):
     """E_ie = sum_c rho_q(Q)_ic G_ce, where G_ce = sum_j rho_k(K)_jc V_je over the keys that are not hidden.
 
     softmax: rho_q(Q)_ic = exp Q_ic / sum_c' exp Q_ic', rho_k(K)_jc = exp K_jc / sum_j' exp K_j'c.
@@ -19,7 +19,7 @@ def efficient_attention(query, key, value, mask=None, *, normalisation="softmax"
         for i in range(n_q):
             for c in range(d_k):
                 for j in real:
-                    if normalisation == "softmax":
+                    if normalization == "softmax":
                         rho_q = np.exp(query[*b, i, c]) / sum(np.exp(query[*b, i, a]) for a in range(d_k))
                         rho_k = np.exp(key[*b, j, c]) / sum(np.exp(key[*b, a, c]) for a in real)
                     else:
@@ -30,7 +30,7 @@ def efficient_attention(query, key, value, mask=None, *, normalisation="softmax"
     return output, None
 
 
-def efficient_attention2d(x, mask=None, *, num_heads, normalisation="softmax", **weights):
+def efficient_attention2d(x, mask=None, *, num_heads, normalization="softmax", **weights):
     """y_b,o,r,s = x_b,o,r,s + a_o + sum_h,e W_o,(h e) E_h,(r s),e, each pixel (r, s) a position and each h a head.
 
     Queries, keys and values are 1 x 1 convolutions, P_b,p,r,s = a_p + sum_c W_p,c x_b,c,r,s; head h owns the rows
@@ -55,7 +55,7 @@ def efficient_attention2d(x, mask=None, *, num_heads, normalisation="softmax", *
         shown = None if mask is None else np.array([[mask[b, r, s] for r, s in pixels]])
         for h in range(num_heads):
             query, key, value = (project(name, b, h, d) for name, d in (("query", d_k), ("key", d_k), ("value", d_v)))
-            mixed, _ = efficient_attention(query, key, value, shown, normalisation=normalisation)
+            mixed, _ = efficient_attention(query, key, value, shown, normalization=normalization)
             for i, (r, s) in enumerate(pixels):
                 for o in range(channels):
                     for e in range(d_v):

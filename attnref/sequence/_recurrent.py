@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnref._checks import check_at_least, check_axes, check_floating, check_size
+from attnref.sequence._checks import check_token_mask
 
 State = tuple[Tensor, ...]  # of one layer and direction: (h,), or (h, c)
 Mix = Callable[[Tensor, State, Tensor, Tensor], State]  # (input already mapped, state, w_h, b_h) -> state
@@ -38,10 +39,10 @@ class Recurrent(nn.Module):
         w_x, w_h, b_x, b_h = (self.get_parameter(f"{name}_l{layer}{direction}") for name in names)
         return w_x, w_h, b_x, b_h
 
-    def walk(self, mix: Mix, x: Tensor, states: State, mask: Tensor | None) -> tuple[Tensor, State]:
+    def walk(self, mix: Mix, x: Tensor, states: State, token_mask: Tensor | None) -> tuple[Tensor, State]:
         """Read the sequence, layer by layer, each direction on its own."""
-        if mask is not None:
-            x = x.masked_fill(~mask[..., None], 0.0)  # whatever stands at padding, no gradient comes from it
+        if token_mask is not None:
+            x = x.masked_fill(~token_mask[..., None], 0.0)  # whatever stands at padding, no gradient comes from it
 
         last: list[State] = []
         for layer in range(self.num_layers):
@@ -53,10 +54,10 @@ class Recurrent(nn.Module):
                 steps = [x] * x.shape[1]  # places, each taken by the hidden state of its step
                 for t in reversed(range(x.shape[1])) if direction else range(x.shape[1]):
                     new = mix(from_x[t], state, w_h, b_h)
-                    if mask is None:
+                    if token_mask is None:
                         state, steps[t] = new, new[0]
                     else:
-                        real = mask[:, t, None]
+                        real = token_mask[:, t, None]
                         state = tuple(
                             torch.where(real, after, before) for after, before in zip(new, state, strict=True)
                         )
@@ -74,7 +75,7 @@ class Recurrent(nn.Module):
         """The whole state, given its hidden part."""
         return h
 
-    def check(self, x: Tensor, mask: Tensor | None, **states: Tensor | None) -> None:
+    def check(self, x: Tensor, token_mask: Tensor | None, **states: Tensor | None) -> None:
         """Refuse what this net was not built for."""
         who = type(self).__name__
         check_axes(who, "x", x, "(batch, n, d_x)", exactly=3)
@@ -91,13 +92,7 @@ class Recurrent(nn.Module):
                     f"got shape {tuple(state.shape)}."
                 )
             check_floating(who, x=x, **{name: state})
-        if mask is not None:
-            if mask.dtype != torch.bool:
-                raise TypeError(f"{who}: mask must be bool (True = a real input), got {mask.dtype}.")
-            if mask.shape != x.shape[:2]:
-                raise ValueError(
-                    f"{who}: mask must be (batch, n) = {tuple(x.shape[:2])}, got shape {tuple(mask.shape)}."
-                )
+        check_token_mask(who, "token_mask", token_mask, x)
 
     def extra_repr(self) -> str:
         """What it was built with."""

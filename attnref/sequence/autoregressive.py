@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from attnref._checks import check_at_least, check_axes, check_floating, check_positions
+from attnref._checks import check_at_least, check_axes, check_floating
+from attnref.sequence._checks import check_positions
 from attnref.sequence._window import past_and_next
 
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref._checks import check_recurrent_step
+from attnref.sequence._checks import check_recurrent_step
 from attnref.sequence._recurrent import Recurrent, State
 
 
@@ -112,7 +112,7 @@ class LSTM(Recurrent):
         x: Float[Tensor, "batch n d_x"],
         state: tuple[Float[Tensor, "layers_directions batch d_h"], Float[Tensor, "layers_directions batch d_h"]]
         | None = None,
-        mask: Bool[Tensor, "batch n"] | None = None,
+        token_mask: Bool[Tensor, "batch n"] | None = None,
     ) -> tuple[
         Float[Tensor, "batch n d_out"],
         tuple[Float[Tensor, "layers_directions batch d_h"], Float[Tensor, "layers_directions batch d_h"]],
@@ -123,18 +123,18 @@ class LSTM(Recurrent):
             x: The inputs.
             state: Hidden state and cell state before the first input, (h, c), for each layer and direction (as torch
                 orders them); zeros when left out.
-            mask: True = a real input. At padding the states stand still and the hidden state handed out is zero, so a
-                padded batch gives what each sequence gives alone.
+            token_mask: True = a real input, False = padding, where the state does not change and the hidden state
+                returned is zero: a padded batch gives what each sequence gives alone.
 
         Returns:
             hidden: The top layer's hidden state after each input, both directions side by side.
             state: (h, c) after the last real input, for each layer and direction.
 
         Raises:
-            TypeError: The dtypes differ, or the mask is not bool.
+            TypeError: The dtypes differ, or the token mask is not bool.
             ValueError: The sizes are not those this Module was built for.
         """
         h, c = state if state is not None else (None, None)
-        self.check(x, mask, h=h, c=c)
-        hidden, (h, c) = self.walk(_mix, x, (self.zeros(x), self.zeros(x)) if state is None else state, mask)
+        self.check(x, token_mask, h=h, c=c)
+        hidden, (h, c) = self.walk(_mix, x, (self.zeros(x), self.zeros(x)) if state is None else state, token_mask)
         return hidden, (h, c)

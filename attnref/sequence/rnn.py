@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref._checks import check_recurrent_step
+from attnref.sequence._checks import check_recurrent_step
 from attnref.sequence._recurrent import Recurrent, State
 
 
@@ -94,7 +94,7 @@ class RNN(Recurrent):
         self,
         x: Float[Tensor, "batch n d_x"],
         state: Float[Tensor, "layers_directions batch d_h"] | None = None,
-        mask: Bool[Tensor, "batch n"] | None = None,
+        token_mask: Bool[Tensor, "batch n"] | None = None,
     ) -> tuple[Float[Tensor, "batch n d_out"], Float[Tensor, "layers_directions batch d_h"]]:
         """Read the sequence.
 
@@ -102,17 +102,17 @@ class RNN(Recurrent):
             x: The inputs.
             state: The state before the first input, for each layer and direction (as torch orders them); zeros when
                 left out.
-            mask: True = a real input. At padding the state stands still and the hidden state handed out is zero, so a
-                padded batch gives what each sequence gives alone.
+            token_mask: True = a real input, False = padding, where the state does not change and the hidden state
+                returned is zero: a padded batch gives what each sequence gives alone.
 
         Returns:
             hidden: The top layer's state after each input, both directions side by side.
             state: The state after the last real input, for each layer and direction.
 
         Raises:
-            TypeError: The dtypes differ, or the mask is not bool.
+            TypeError: The dtypes differ, or the token mask is not bool.
             ValueError: The sizes are not those this Module was built for.
         """
-        self.check(x, mask, state=state)
-        hidden, (last,) = self.walk(_mix, x, (self.zeros(x) if state is None else state,), mask)
+        self.check(x, token_mask, state=state)
+        hidden, (last,) = self.walk(_mix, x, (self.zeros(x) if state is None else state,), token_mask)
         return hidden, last

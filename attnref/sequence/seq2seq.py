@@ -1,12 +1,15 @@
 """Sequence to sequence: an encoder, a decoder, and what links them (Sutskever et al. 2014; Bahdanau et al. 2015)."""
 
+from collections.abc import Callable
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attnref._checks import check_at_least, check_same_size, check_token, check_tokens
-from attnref.sequence._coders import Attend, Decoder, Encoder
-from attnref.sequence._recurrent import Recurrent
+from attnref._checks import check_at_least, check_same_size
+from attnref.protocols import Attend, RecurrentNet
+from attnref.sequence._checks import check_token, check_token_mask, check_tokens
+from attnref.sequence.encoder_decoder import RecurrentDecoder, RecurrentEncoder
 from attnref.sequence.gru import GRU
 
 
@@ -18,10 +21,10 @@ class Seq2Seq(nn.Module):
     Args:
         source_vocab_size: Number of different source tokens.
         target_vocab_size: Number of different target tokens.
-        d_embed: Width of an embedded token.
-        d_h: Width of the encoder's hidden states (both directions together) and of the decoder's; even.
-        attend: Any attention whose query, key and value are d_h wide, see `Decoder`; None for none.
-        recurrent: What reads and writes: `GRU`, `LSTM` or `RNN`.
+        d_embed: Size of an embedded token.
+        d_h: Size of the encoder's hidden states (both directions together) and of the decoder's; even.
+        attend: Any attention whose query, key, value and output have size d_h, see `RecurrentDecoder`; None for none.
+        recurrent: What reads and writes: `GRU`, `LSTM`, `RNN`, or a fast version of them, as in `RecurrentEncoder`.
 
     Raises:
         TypeError: A size is not a whole number.
@@ -38,7 +41,9 @@ class Seq2Seq(nn.Module):
         (torch.Size([2, 3, 10]), torch.Size([2, 3, 7]))
 
     Source:
-        Sutskever, Vinyals and Le 2014; Bahdanau, Cho and Bengio 2015.
+        Sutskever, Vinyals and Le 2014, *Sequence to Sequence Learning with Neural Networks*,
+        [arXiv:1409.3215](https://arxiv.org/abs/1409.3215); Bahdanau, Cho and Bengio 2015, *Neural Machine Translation
+        by Jointly Learning to Align and Translate*, [arXiv:1409.0473](https://arxiv.org/abs/1409.0473).
     """
 
     def __init__(
@@ -49,41 +54,43 @@ class Seq2Seq(nn.Module):
         d_embed: int,
         d_h: int,
         attend: Attend | None = None,
-        recurrent: type[Recurrent] = GRU,
+        recurrent: Callable[..., RecurrentNet] = GRU,
     ) -> None:
         super().__init__()
-        self.encoder = Encoder(source_vocab_size, d_embed, d_h, recurrent=recurrent)
-        self.decoder = Decoder(target_vocab_size, d_embed, d_h, attend=attend, recurrent=recurrent)
+        self.encoder = RecurrentEncoder(source_vocab_size, d_embed, d_h, recurrent=recurrent)
+        self.decoder = RecurrentDecoder(target_vocab_size, d_embed, d_h, attend=attend, recurrent=recurrent)
 
     def forward(
         self,
         source: Int[Tensor, "batch n_k"],
         target: Int[Tensor, "batch n_q"],
-        mask: Bool[Tensor, "batch n_k"] | None = None,
-    ) -> tuple[Float[Tensor, "batch n_q vocab_size"], Float[Tensor, "batch n_q n_k"] | None]:
+        source_token_mask: Bool[Tensor, "batch n_k"] | None = None,
+    ) -> tuple[Float[Tensor, "batch n_q vocab_size"], Float[Tensor, "batch *heads n_q n_k"] | None]:
         """Score each next token, the true ones before it being given (teacher forcing).
 
         Args:
             source: The source tokens.
             target: What the decoder is fed: the begin token, then the true target but for its last token.
-            mask: True = a real token of the source, False = padding.
+            source_token_mask: True = a real token of the source, False = padding.
 
         Returns:
             logits: A score for each token of the vocabulary at each position of the target.
-            weights: Where the decoder looked at each position; None without attention.
+            weights: Where the decoder looked at each position, with an axis for the heads where `attend` has several;
+                None without attention, or where `attend` never forms them.
 
         Raises:
-            TypeError: The tokens are not integers, or the mask is not bool.
-            ValueError: Tokens or mask are of the wrong shape, or a token is outside its vocabulary.
+            TypeError: The tokens are not integers, or the token mask is not bool.
+            ValueError: Tokens or token mask are of the wrong shape, or a token is outside its vocabulary.
         """
         check_tokens("Seq2Seq", "source", source, self.encoder.embedding.num_embeddings)
         check_tokens("Seq2Seq", "target", target, self.decoder.embedding.num_embeddings)
         check_same_size("Seq2Seq", "batch", source=(source, 0), target=(target, 0))
+        check_token_mask("Seq2Seq", "source_token_mask", source_token_mask, source)
 
-        memory, last = self.encoder(source, mask)
+        memory, last = self.encoder(source, source_token_mask)
         state, logits, looked = self.decoder.start(last), [], []
         for token in target.unbind(1):
-            scores, state, weights = self.decoder.step(token, state, memory, mask)
+            scores, state, weights = self.decoder.step(token, state, memory, source_token_mask)
             logits.append(scores)
             looked.append(weights)
         return torch.stack(logits, 1), _stack(looked)
@@ -92,36 +99,38 @@ class Seq2Seq(nn.Module):
     def generate(
         self,
         source: Int[Tensor, "batch n_k"],
-        mask: Bool[Tensor, "batch n_k"] | None = None,
+        source_token_mask: Bool[Tensor, "batch n_k"] | None = None,
         *,
         begin: int,
         length: int,
-    ) -> tuple[Int[Tensor, "batch length"], Float[Tensor, "batch length n_k"] | None]:
+    ) -> tuple[Int[Tensor, "batch length"], Float[Tensor, "batch *heads length n_k"] | None]:
         """Write the target, always taking the best next token (greedy decoding).
 
         Args:
             source: The source tokens.
-            mask: True = a real token of the source, False = padding.
+            source_token_mask: True = a real token of the source, False = padding.
             begin: The token that stands before the first.
             length: How many tokens to write.
 
         Returns:
             tokens: What was written.
-            weights: Where the decoder looked as it wrote each token; None without attention.
+            weights: Where the decoder looked as it wrote each token, as in `forward`.
 
         Raises:
-            TypeError: The tokens are not integers, or the mask is not bool.
-            ValueError: Tokens or mask are of the wrong shape, a token is outside its vocabulary, or length is below 1.
+            TypeError: The tokens are not integers, or the token mask is not bool.
+            ValueError: Tokens or token mask are of the wrong shape, a token is outside its vocabulary, or length is
+                below 1.
         """
         check_tokens("Seq2Seq.generate", "source", source, self.encoder.embedding.num_embeddings)
+        check_token_mask("Seq2Seq.generate", "source_token_mask", source_token_mask, source)
         check_at_least("Seq2Seq.generate", 1, length=length)
         check_token("Seq2Seq.generate", "begin", begin, self.decoder.embedding.num_embeddings)
 
-        memory, last = self.encoder(source, mask)
+        memory, last = self.encoder(source, source_token_mask)
         state, written, looked = self.decoder.start(last), [], []
         token = source.new_full((len(source),), begin)
         for _ in range(length):
-            scores, state, weights = self.decoder.step(token, state, memory, mask)
+            scores, state, weights = self.decoder.step(token, state, memory, source_token_mask)
             token = scores.argmax(-1)
             written.append(token)
             looked.append(weights)
@@ -129,5 +138,5 @@ class Seq2Seq(nn.Module):
 
 
 def _stack(steps: list[Tensor | None]) -> Tensor | None:
-    """The weights of all steps, or None where attention never formed them."""
-    return torch.stack(weights, 1) if (weights := [w for w in steps if w is not None]) else None
+    """The weights of all steps, (batch, ..., n_q, n_k), or None where they were never formed."""
+    return torch.stack(weights, -2) if (weights := [w for w in steps if w is not None]) else None

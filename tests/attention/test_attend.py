@@ -51,7 +51,7 @@ MECHANISMS = [
     Mechanism("luong", "general_attention", {"w_a": (D, D)}),
     Mechanism("scaled_dot_product", "scaled_dot_product_attention"),
     Mechanism("efficient", "efficient_attention", rows=False),
-    Mechanism("efficient", "efficient_attention", options={"normalisation": "scaling"}, rows=False, mixes=False),
+    Mechanism("efficient", "efficient_attention", options={"normalization": "scaling"}, rows=False, mixes=False),
     Mechanism("linear", "linear_attention", rows=False),
     Mechanism("linear", "causal_linear_attention", rows=False, order=True),
     Mechanism("tiled", "tiled_attention", options={"block": 3}),

@@ -19,7 +19,7 @@ from attnref.fast import efficient as fast
 from attnref.oracle import efficient as oracle
 
 both = pytest.mark.parametrize("function", [efficient_attention, fast.efficient_attention], ids=["reference", "fast"])
-normalisations = pytest.mark.parametrize("normalisation", ["softmax", "scaling"])
+normalizations = pytest.mark.parametrize("normalization", ["softmax", "scaling"])
 MASK = torch.rand(2, 1, 7, generator=torch.Generator().manual_seed(0)) < 0.6
 SOME = pytest.mark.parametrize("mask", [None, MASK], ids=["all", "some"])
 
@@ -36,13 +36,13 @@ def implied_weights(function, query, key, mask=None):
 
 
 @both
-@normalisations
+@normalizations
 @SOME
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
-def test_agrees_with_oracle_when_all_widths_differ(agrees, arrays, function, normalisation, mask, dtype):
+def test_agrees_with_oracle_when_all_widths_differ(agrees, arrays, function, normalization, mask, dtype):
     given = inputs(dtype)
-    output, weights = function(*given, mask, normalisation=normalisation)
-    expected, _ = oracle.efficient_attention(*arrays(*given, mask), normalisation=normalisation)
+    output, weights = function(*given, mask, normalization=normalization)
+    expected, _ = oracle.efficient_attention(*arrays(*given, mask), normalization=normalization)
     assert weights is None
     assert output.dtype == dtype
     agrees(output, expected)
@@ -55,50 +55,50 @@ def test_agrees_with_torch_softmax_and_einsum(agrees, function):
     rho_q, rho_k = F.softmax(query, dim=-1), F.softmax(key, dim=-2)
     agrees(function(query, key, value)[0], torch.einsum("bic,bjc,bje->bie", rho_q, rho_k, value))
     scaled = torch.einsum("bic,bjc,bje->bie", query, key, value) / 7
-    agrees(function(query, key, value, normalisation="scaling")[0], scaled)
+    agrees(function(query, key, value, normalization="scaling")[0], scaled)
 
 
 @both
-@normalisations
-def test_hidden_keys_are_as_if_they_were_not_there(agrees, function, normalisation):
+@normalizations
+def test_hidden_keys_are_as_if_they_were_not_there(agrees, function, normalization):
     """With "scaling", n counts the keys that are left: padding must not shrink the output."""
     query, key, value = inputs()
-    output, _ = function(query, key, value, MASK, normalisation=normalisation)
+    output, _ = function(query, key, value, MASK, normalization=normalization)
     for b in range(2):
         real = MASK[b, 0]
-        alone, _ = function(query[b], key[b, real], value[b, real], normalisation=normalisation)
+        alone, _ = function(query[b], key[b, real], value[b, real], normalization=normalization)
         agrees(output[b], alone)
 
 
 @both
-@normalisations
-def test_one_mask_for_all_keys_counts_them_all(agrees, function, normalisation):
+@normalizations
+def test_one_mask_for_all_keys_counts_them_all(agrees, function, normalization):
     given = inputs()
     everyone = torch.tensor([[[True]], [[False]]])
-    output, _ = function(*given, everyone, normalisation=normalisation)
-    agrees(output[0], function(*given, normalisation=normalisation)[0][0])
+    output, _ = function(*given, everyone, normalization=normalization)
+    agrees(output[0], function(*given, normalization=normalization)[0][0])
     assert output[1].eq(0).all()
 
 
 @both
-@normalisations
-def test_a_hidden_key_may_be_as_large_as_it_likes(agrees, monkeypatch, function, normalisation):
+@normalizations
+def test_a_hidden_key_may_be_as_large_as_it_likes(agrees, monkeypatch, function, normalization):
     monkeypatch.setattr(fast, "LEAST", 2)
     monkeypatch.setattr(fast, "BLOCK_BYTES", 1)
     query, key, value = inputs(torch.float32)
     large = key.where(MASK.mT, 1e30)
-    expected, _ = function(query, key, value, MASK, normalisation=normalisation)
-    agrees(function(query, large, value, MASK, normalisation=normalisation)[0], expected)
+    expected, _ = function(query, key, value, MASK, normalization=normalization)
+    agrees(function(query, large, value, MASK, normalization=normalization)[0], expected)
 
 
 @both
-@normalisations
+@normalizations
 @given(seed=st.integers(0, 999))
-def test_keys_first_is_the_same_as_queries_first(agrees, function, normalisation, seed):
+def test_keys_first_is_the_same_as_queries_first(agrees, function, normalization, seed):
     """The product is associative: the weights that are never formed are rho_q rho_k^T, and mix the values."""
     torch.manual_seed(seed)
     query, key, value = inputs()
-    function = partial(function, normalisation=normalisation)
+    function = partial(function, normalization=normalization)
     weights = implied_weights(function, query, key, MASK)
     agrees(function(query, key, value, MASK)[0], weights @ value)
     assert weights.masked_select(~MASK).eq(0).all()
@@ -140,12 +140,12 @@ def test_a_number_for_all_features_of_a_query_or_all_keys_of_a_feature_changes_n
 
 
 @both
-@normalisations
-def test_each_query_is_answered_on_its_own(agrees, function, normalisation):
+@normalizations
+def test_each_query_is_answered_on_its_own(agrees, function, normalization):
     query, key, value = inputs()
-    output, _ = function(query, key, value, MASK, normalisation=normalisation)
+    output, _ = function(query, key, value, MASK, normalization=normalization)
     for i in range(5):
-        agrees(function(query[:, i : i + 1], key, value, MASK, normalisation=normalisation)[0], output[:, i : i + 1])
+        agrees(function(query[:, i : i + 1], key, value, MASK, normalization=normalization)[0], output[:, i : i + 1])
 
 
 @both
@@ -163,13 +163,13 @@ def test_a_later_key_changes_earlier_outputs_even_if_each_query_reads_only_what_
 
 @pytest.mark.parametrize("rows", [1, 2, 3, 100])
 @pytest.mark.parametrize("mask", [None, MASK, torch.zeros(1, 1, dtype=torch.bool)], ids=["all", "some", "none"])
-@normalisations
-def test_fast_is_the_same_whatever_the_block(agrees, monkeypatch, rows, mask, normalisation):
+@normalizations
+def test_fast_is_the_same_whatever_the_block(agrees, monkeypatch, rows, mask, normalization):
     monkeypatch.setattr(fast, "LEAST", rows)
     monkeypatch.setattr(fast, "BLOCK_BYTES", 1)
     leaves = [tensor.requires_grad_() for tensor in inputs()]
     ours, theirs = (
-        f(*leaves, mask, normalisation=normalisation)[0] for f in (fast.efficient_attention, efficient_attention)
+        f(*leaves, mask, normalization=normalization)[0] for f in (fast.efficient_attention, efficient_attention)
     )
     agrees(ours, theirs)
     gradients = [torch.autograd.grad(output.square().sum(), leaves) for output in (ours, theirs)]
@@ -195,9 +195,9 @@ def test_half_precision_takes_more_keys_than_its_greatest_number(agrees, monkeyp
 
 
 @both
-@normalisations
+@normalizations
 @pytest.mark.parametrize("masked", [False, True])
-def test_nothing_of_n_by_n_is_ever_formed(function, normalisation, masked):
+def test_nothing_of_n_by_n_is_ever_formed(function, normalization, masked):
     """No tensor that is made, forward or backward, has more numbers than the longest input."""
     query, key, value = (torch.randn(1, 4000, d, requires_grad=True) for d in (4, 4, 8))
     mask = padding_mask([3000], 4000) if masked else None
@@ -210,7 +210,7 @@ def test_nothing_of_n_by_n_is_ever_formed(function, normalisation, masked):
             return out
 
     with Watch():
-        function(query, key, value, mask, normalisation=normalisation)[0].sum().backward()
+        function(query, key, value, mask, normalization=normalization)[0].sum().backward()
     assert max(largest) <= 4000 * 8 * 4
 
 
@@ -218,8 +218,8 @@ SIZES = {"channels": 5, "d_k": 3, "d_v": 2, "num_heads": 4}
 HEIGHT, WIDTH = 3, 7
 
 
-def module(normalisation="softmax"):
-    return EfficientAttention2d(**SIZES, normalisation=normalisation).double()
+def module(normalization="softmax"):
+    return EfficientAttention2d(**SIZES, normalization=normalization).double()
 
 
 def image():
@@ -229,13 +229,13 @@ def image():
 PIXELS = torch.arange(WIDTH).expand(2, HEIGHT, WIDTH) < torch.tensor([4, 0])[:, None, None]
 
 
-either = pytest.mark.parametrize("normalisation", ["softmax", "scaling"])
+either = pytest.mark.parametrize("normalization", ["softmax", "scaling"])
 
 
 @either
 @pytest.mark.parametrize("mask", [None, PIXELS], ids=["all", "some"])
-def test_module_agrees_with_oracle(agrees, arrays, mask, normalisation):
-    attention, x = module(normalisation), image()
+def test_module_agrees_with_oracle(agrees, arrays, mask, normalization):
+    attention, x = module(normalization), image()
     weights = dict(zip(dict(attention.named_parameters()), arrays(*attention.parameters()), strict=True))
     assert {name: weight.shape for name, weight in weights.items()} == {
         "query_proj.weight": (12, 5, 1, 1),
@@ -247,7 +247,7 @@ def test_module_agrees_with_oracle(agrees, arrays, mask, normalisation):
         "output_proj.weight": (5, 8, 1, 1),
         "output_proj.bias": (5,),
     }
-    options = {"num_heads": 4, "normalisation": normalisation}
+    options = {"num_heads": 4, "normalization": normalization}
     agrees(attention(x, mask), oracle.efficient_attention2d(*arrays(x, mask), **options, **weights))
 
 
@@ -268,9 +268,9 @@ def test_module_agrees_with_the_block_of_the_paper_in_torch_layers(agrees):
 
 
 @either
-def test_two_dimensions_are_one_on_the_flattened_image(agrees, normalisation):
+def test_two_dimensions_are_one_on_the_flattened_image(agrees, normalization):
     """Nothing in it knows rows from columns: the image may be laid out as one line, or its pixels shuffled."""
-    attention, x = module(normalisation), image()
+    attention, x = module(normalization), image()
     agrees(attention(x.flatten(2)[:, :, None]).flatten(2), attention(x).flatten(2))
     order = torch.randperm(HEIGHT * WIDTH)
     shuffled = attention(x.flatten(2)[..., order].unflatten(2, (HEIGHT, WIDTH))).flatten(2)
@@ -278,8 +278,8 @@ def test_two_dimensions_are_one_on_the_flattened_image(agrees, normalisation):
 
 
 @either
-def test_padding_of_an_image_changes_nothing(agrees, normalisation):
-    attention, x = module(normalisation), image()
+def test_padding_of_an_image_changes_nothing(agrees, normalization):
+    attention, x = module(normalization), image()
     padded = F.pad(x, (0, 2, 0, 1), value=9.0)
     real = F.pad(torch.ones(2, HEIGHT, WIDTH, dtype=torch.bool), (0, 2, 0, 1))
     agrees(attention(padded, real)[..., :HEIGHT, :WIDTH], attention(x))
@@ -329,8 +329,8 @@ def test_every_weight_learns_but_the_bias_of_the_keys(agrees):
             "mask must be the same for all queries, (..., 1, n_k), got shape (5, 7).",
         ),
         (
-            lambda q, k, v: ((q, k, v), {"normalisation": "relu"}),
-            "normalisation must be one of 'softmax', 'scaling', got 'relu'.",
+            lambda q, k, v: ((q, k, v), {"normalization": "relu"}),
+            "normalization must be one of 'softmax', 'scaling', got 'relu'.",
         ),
     ],
 )
@@ -349,7 +349,7 @@ def test_refusals(function, change, words):
         ({"d_k": 0}, ValueError, "d_k must be at least 1, got 0."),
         ({"d_v": -1}, ValueError, "d_v must be at least 1, got -1."),
         ({"num_heads": 2.0}, TypeError, "num_heads must be an int, got float."),
-        ({"normalisation": "relu"}, ValueError, "normalisation must be one of 'softmax', 'scaling', got 'relu'."),
+        ({"normalization": "relu"}, ValueError, "normalization must be one of 'softmax', 'scaling', got 'relu'."),
     ],
 )
 def test_module_refuses_sizes(change, error, words):

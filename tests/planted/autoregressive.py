@@ -9,7 +9,7 @@ MISTAKES = {
         ("spread left out of the draw", "mean + self.sigma * noise", "mean + noise"),
         ("bias left out", "self.bias + past @ self.weight", "past @ self.weight"),
     ],
-    "sequence/_markov.py": [
+    "sequence/markov.py": [
         (
             "nearest token taken for the oldest",
             "self.vocab_size ** torch.arange(self.window",
@@ -24,7 +24,7 @@ MISTAKES = {
             "reshape(len(tokens), windows, self.vocab_size).sum(-1)",
         ),
     ],
-    "sequence/_latent.py": [
+    "sequence/latent.py": [
         ("each value sees itself", "torch.cat((self.mean.expand(len(x), 1), x[:, :-1]), dim=1)", "x"),
         ("state not carried on while predicting", "values[-1][:, None], state)", "values[-1][:, None], None)"),
         ("scale not put back", "self.mean + self.scale * self.output_proj", "self.mean + self.output_proj"),

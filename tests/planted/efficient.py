@@ -10,7 +10,7 @@ MISTAKES = {
             "rho_k = masked_softmax(key.mT, mask)",
             "rho_k = (key if mask is None else key.masked_fill(~mask.mT, 0)).softmax(-1).mT",
         ),
-        ("queries not normalised", "rho_q = query.softmax(dim=-1)", "rho_q = query"),
+        ("queries not normalized", "rho_q = query.softmax(dim=-1)", "rho_q = query"),
         (
             "queries divided by the root of d_k",
             "query.softmax(dim=-1)",
@@ -43,11 +43,11 @@ MISTAKES = {
         ("queries may have masks of their own", "    check_shared_mask(who, mask)\n", ""),
         ("d_k need not agree", '    check_same_size(who, "d_k", query=(query, -1), key=(key, -1))\n', ""),
         (
-            "any word for the normalisation",
-            '    check_choice(who, "normalisation", normalisation, NORMALISATIONS)\n',
+            "any word for the normalization",
+            '    check_choice(who, "normalization", normalization, NORMALIZATIONS)\n',
             "",
         ),
-        ("image: normalisation not passed on", "            normalisation=self.normalisation,\n", ""),
+        ("image: normalization not passed on", "            normalization=self.normalization,\n", ""),
         ("image: residual left out", "return x + self.output_proj(joined)", "return self.output_proj(joined)"),
         (
             "image: heads interleaved",
@@ -63,8 +63,8 @@ MISTAKES = {
         ("image: keys' map for the queries", "self._split(self.query_proj(x))", "self._split(self.key_proj(x))"),
         (
             "image: mask not passed on",
-            "            mask,\n            normalisation",
-            "            None,\n            normalisation",
+            "            mask,\n            normalization",
+            "            None,\n            normalization",
         ),
         ("image: mask of one row not spread", "mask.expand(-1, *x.shape[2:]).flatten(1)", "mask.flatten(1)"),
         ("image: padding written over", "mask.expand(-1, *x.shape[2:])", "(~mask).expand(-1, *x.shape[2:])"),
@@ -110,8 +110,8 @@ MISTAKES = {
         ("fast: queries, softmax over positions", "partial(torch.softmax, dim=-1)", "partial(torch.softmax, dim=-2)"),
         ("fast: queries may have masks of their own", "    check_shared_mask(who, mask)\n", ""),
         (
-            "fast: any word for the normalisation",
-            '    check_choice(who, "normalisation", normalisation, ("softmax", "scaling"))\n',
+            "fast: any word for the normalization",
+            '    check_choice(who, "normalization", normalization, ("softmax", "scaling"))\n',
             "",
         ),
     ],

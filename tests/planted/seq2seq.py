@@ -2,7 +2,7 @@
 
 TESTS = ("sequence/test_seq2seq.py",)
 MISTAKES = {
-    "sequence/_coders.py": [
+    "sequence/encoder_decoder.py": [
         (
             "query taken after the step",
             "query = _hidden(state)[0][:, None]",

@@ -121,7 +121,7 @@ def test_agrees_with_oracle(agrees, arrays, kind, num_layers, bidirectional, mas
 def test_agrees_with_oracle_in_every_dtype(agrees, arrays, kind, dtype):
     net = build(kind, 2, True).to(dtype)
     x = torch.randn(BATCH, N, D_X).to(dtype).requires_grad_()
-    hidden, last = net(x, mask=HOLES)
+    hidden, last = net(x, token_mask=HOLES)
     expected = by_definition(arrays, kind, net, x, None, HOLES)
     for ours, defined in zip((hidden, *parts(last)), expected, strict=True):
         assert ours.dtype == dtype
@@ -172,7 +172,7 @@ def test_agrees_with_fast(agrees, kind, num_layers, bidirectional, mask, with_st
 @in_torch
 def test_fast_takes_no_gradient_from_padding(kind):
     net, x = KINDS[kind].fast(D_X, D_H), torch.randn(BATCH, N, D_X).masked_fill(~HOLES[..., None], torch.nan)
-    net(x, mask=HOLES)[0].sum().backward()
+    net(x, token_mask=HOLES)[0].sum().backward()
     assert all(weight.grad.isfinite().all() for weight in net.parameters())
 
 
@@ -214,7 +214,7 @@ def test_gradient_under_a_mask(kind):
 def test_no_gradient_comes_from_padding(kind):
     """Not even where the padding holds NaN."""
     net, x = build(kind), torch.randn(BATCH, N, D_X).double().masked_fill(~MASK[..., None], torch.nan)
-    net(x, mask=MASK)[0].sum().backward()
+    net(x, token_mask=MASK)[0].sum().backward()
     assert all(weight.grad.isfinite().all() for weight in net.parameters())
 
 
@@ -258,10 +258,10 @@ def test_padding_changes_nothing(agrees, kind, seed, length, left):
     mask = torch.arange(N)[None] < length
     alone, last_alone = net(x)
     if left:
-        hidden, last = net(torch.cat((padding, x), 1), mask=mask.flip(1))
+        hidden, last = net(torch.cat((padding, x), 1), token_mask=mask.flip(1))
         hidden = hidden.roll(length, 1)
     else:
-        hidden, last = net(torch.cat((x, padding), 1), mask=mask)
+        hidden, last = net(torch.cat((x, padding), 1), token_mask=mask)
     agrees(hidden[:, :length], alone)
     assert hidden[:, length:].eq(0).all()
     for mine, expected in zip(parts(last), parts(last_alone), strict=True):
@@ -288,8 +288,8 @@ def test_compiles_whole(agrees, kind):
 def test_autocast_stays_near(kind):
     net, x = build(kind).float(), torch.randn(BATCH, N, D_X)
     with torch.autocast("cpu", torch.bfloat16):
-        hidden, _ = net(x.bfloat16(), mask=MASK)
-    torch.testing.assert_close(hidden.float(), net(x, mask=MASK)[0], rtol=0.05, atol=0.05)
+        hidden, _ = net(x.bfloat16(), token_mask=MASK)
+    torch.testing.assert_close(hidden.float(), net(x, token_mask=MASK)[0], rtol=0.05, atol=0.05)
 
 
 def run(kind, x=(BATCH, N, D_X), **change):
@@ -318,14 +318,14 @@ def run(kind, x=(BATCH, N, D_X), **change):
             "x and weight_ih_l0 must share one dtype, got x torch.float32, weight_ih_l0 torch.float64.",
         ),
         (
-            lambda kind: run(kind, mask=torch.ones(BATCH, N)),
+            lambda kind: run(kind, token_mask=torch.ones(BATCH, N)),
             TypeError,
-            "mask must be bool (True = a real input), got torch.float32.",
+            "token_mask must be bool (True = a real token), got torch.float32.",
         ),
         (
-            lambda kind: run(kind, mask=torch.ones(N, dtype=torch.bool)),
+            lambda kind: run(kind, token_mask=torch.ones(N, dtype=torch.bool)),
             ValueError,
-            "mask must be (batch, n) = (4, 7), got shape (7,).",
+            "token_mask must be (batch, n) = (4, 7), got shape (7,).",
         ),
     ],
 )

@@ -8,7 +8,16 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from attnref import GRU, LSTM, RNN, AdditiveAttention, Decoder, Encoder, Seq2Seq, scaled_dot_product_attention
+from attnref import (
+    GRU,
+    LSTM,
+    RNN,
+    AdditiveAttention,
+    RecurrentDecoder,
+    RecurrentEncoder,
+    Seq2Seq,
+    scaled_dot_product_attention,
+)
 from attnref.fast.gru import GRU as FastGRU
 from attnref.fast.lstm import LSTM as FastLSTM
 from attnref.fast.rnn import RNN as FastRNN
@@ -242,7 +251,7 @@ def test_writing_is_reading_what_was_written(agrees, kind, mask, recurrent):
 
 
 def test_encoder_hands_out_the_last_state_of_each_direction(agrees):
-    encoder = Encoder(11, D_EMBED, D_H).double()
+    encoder = RecurrentEncoder(11, D_EMBED, D_H).double()
     memory, last = encoder(SOURCE, MASK)
     for b, length in enumerate(LENGTHS):
         agrees(last[b, : D_H // 2], memory[b, length - 1, : D_H // 2])
@@ -276,28 +285,36 @@ def test_autocast_stays_near(kind):
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: Encoder(0, 3, 6), ValueError, "Encoder: vocab_size must be at least 1, got 0."),
-        (lambda: Encoder(11, 3, 5), ValueError, "Encoder: d_h must be even, half for each direction, got d_h=5."),
+        (lambda: RecurrentEncoder(0, 3, 6), ValueError, "RecurrentEncoder: vocab_size must be at least 1, got 0."),
         (
-            lambda: Encoder(11, 3, 6)(SOURCE.float()),
-            TypeError,
-            "Encoder: tokens must hold tokens as int32 or int64, got torch.float32.",
-        ),
-        (lambda: Encoder(11, 3, 6)(SOURCE[0]), ValueError, "Encoder: tokens must be (batch, n), got shape (7,)."),
-        (
-            lambda: Encoder(11, 3, 6)(SOURCE[:, :0]),
+            lambda: RecurrentEncoder(11, 3, 5),
             ValueError,
-            "Encoder: tokens must hold at least one token a sample, got shape (3, 0).",
+            "RecurrentEncoder: d_h must be even, half for each direction, got d_h=5.",
         ),
         (
-            lambda: Encoder(11, 3, 6)(torch.tensor([[0, 11], [-1, 3]])),
-            ValueError,
-            "Encoder: tokens must lie between 0 and vocab_size - 1=10, got -1 to 11.",
-        ),
-        (
-            lambda: Decoder(9, 3, 6, attend="additive"),
+            lambda: RecurrentEncoder(11, 3, 6)(SOURCE.float()),
             TypeError,
-            "Decoder: attend must be None or a callable (query, key, value, mask) -> (output, weights), "
+            "RecurrentEncoder: tokens must hold tokens as int32 or int64, got torch.float32.",
+        ),
+        (
+            lambda: RecurrentEncoder(11, 3, 6)(SOURCE[0]),
+            ValueError,
+            "RecurrentEncoder: tokens must be (batch, n), got shape (7,).",
+        ),
+        (
+            lambda: RecurrentEncoder(11, 3, 6)(SOURCE[:, :0]),
+            ValueError,
+            "RecurrentEncoder: tokens must hold at least one token a sample, got shape (3, 0).",
+        ),
+        (
+            lambda: RecurrentEncoder(11, 3, 6)(torch.tensor([[0, 11], [-1, 3]])),
+            ValueError,
+            "RecurrentEncoder: tokens must lie between 0 and vocab_size - 1=10, got -1 to 11.",
+        ),
+        (
+            lambda: RecurrentDecoder(9, 3, 6, attend="additive"),
+            TypeError,
+            "RecurrentDecoder: attend must be None or a callable (query, key, value, mask) -> (output, weights), "
             "got 'additive'.",
         ),
         (
@@ -305,8 +322,8 @@ def test_autocast_stays_near(kind):
             ValueError,
             "Seq2Seq.generate: begin must lie between 0 and vocab_size - 1=8, got 9.",
         ),
-        (lambda: Decoder(9, 0, 6), ValueError, "Decoder: d_embed must be at least 1, got 0."),
-        (lambda: Decoder(9, 3, "6"), TypeError, "Decoder: d_h must be an int, got str."),
+        (lambda: RecurrentDecoder(9, 0, 6), ValueError, "RecurrentDecoder: d_embed must be at least 1, got 0."),
+        (lambda: RecurrentDecoder(9, 3, "6"), TypeError, "RecurrentDecoder: d_h must be an int, got str."),
         (
             lambda: build("none")(SOURCE, TARGET.bool()),
             TypeError,
@@ -321,12 +338,12 @@ def test_autocast_stays_near(kind):
         (
             lambda: build("additive")(SOURCE, TARGET, MASK[:, :5]),
             ValueError,
-            "GRU: mask must be (batch, n) = (3, 7), got shape (3, 5).",
+            "Seq2Seq: source_token_mask must be (batch, n) = (3, 7), got shape (3, 5).",
         ),
         (
             lambda: build("additive")(SOURCE, TARGET, MASK.int()),
             TypeError,
-            "GRU: mask must be bool (True = a real input), got torch.int32.",
+            "Seq2Seq: source_token_mask must be bool (True = a real token), got torch.int32.",
         ),
         (
             lambda: build("none").generate(SOURCE, begin=0, length=0),

@@ -4,7 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from attnref._checks import check_at_least, check_positions, check_tokens
+from attnref._checks import check_at_least
+from attnref.sequence._checks import check_positions, check_tokens
 from attnref.sequence._window import past_and_next
 
 

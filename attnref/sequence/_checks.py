@@ -1,0 +1,80 @@
+"""The checks of the sequence models: tokens, series, the step and the sequence of a recurrent net."""
+
+import torch
+from torch import Tensor
+
+from attnref._checks import (
+    check_axes,
+    check_bool,
+    check_floating,
+    check_int,
+    check_range,
+    check_same_size,
+    check_size,
+    check_tensor,
+    listed,
+    shape_of,
+)
+
+
+def check_tokens(who: str, name: str, tokens: Tensor, vocab_size: int) -> None:
+    """Tokens are integers, (batch, n), at least one in each sample, and each is in the vocabulary."""
+    check_tensor(who, **{name: tokens})
+    if tokens.dtype not in (torch.int32, torch.int64):
+        raise TypeError(f"{who}: {name} must hold tokens as int32 or int64, got {tokens.dtype}.")
+    check_axes(who, name, tokens, "(batch, n)", exactly=2)
+    if tokens.shape[1] < 1:
+        raise ValueError(f"{who}: {name} must hold at least one token a sample, got shape {shape_of(tokens)}.")
+    check_range(who, name, tokens, vocab_size - 1, "0 and vocab_size - 1")
+
+
+def check_token(who: str, name: str, token: int, vocab_size: int) -> None:
+    """One token, in the vocabulary."""
+    check_int(who, **{name: token})
+    if not 0 <= token < vocab_size:
+        raise ValueError(f"{who}: {name} must lie between 0 and vocab_size - 1={vocab_size - 1}, got {token}.")
+
+
+def check_positions(who: str, name: str, tensor: Tensor, at_least: int) -> None:
+    """Each sequence of (batch, n) is long enough."""
+    if tensor.shape[1] < at_least:
+        raise ValueError(f"{who}: {name} must hold n >= {at_least} positions, got shape {shape_of(tensor)}.")
+
+
+def check_token_mask(who: str, name: str, token_mask: Tensor | None, like: Tensor) -> None:
+    """The mask is bool, (batch, n), one for each token of `like`; an attention mask is told apart."""
+    if token_mask is None:
+        return
+    check_bool(who, name, token_mask, "a real token")
+    if token_mask.shape != like.shape[:2]:
+        wanted = tuple(like.shape[:2])
+        hint = ""
+        if token_mask.ndim == 3 and token_mask.shape[1] == 1:
+            hint = f"; an attention mask has an axis for the queries, which is not wanted here: pass {name}[:, 0]"
+        raise ValueError(f"{who}: {name} must be (batch, n) = {wanted}, got shape {shape_of(token_mask)}{hint}.")
+    if token_mask.device != like.device:
+        raise ValueError(
+            f"{who}: {name} must be on the device of the tokens, "
+            f"got {name} on {token_mask.device}, tokens on {like.device}."
+        )
+
+
+def check_recurrent_step(
+    who: str, gates: int, x: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor, **states: Tensor
+) -> None:
+    """The input, the states and the weights of a recurrent step fit each other."""
+    rows = "d_h" if gates == 1 else f"{gates} d_h"
+    check_tensor(who, x=x, **states)
+    for name, weight in (("w_x", w_x), ("w_h", w_h)):
+        check_axes(who, name, weight, f"({rows}, d)", exactly=2)
+    for name, bias in (("b_x", b_x), ("b_h", b_h)):
+        check_axes(who, name, bias, f"({rows},)", exactly=1)
+    check_floating(who, w_x=w_x, w_h=w_h, b_x=b_x, b_h=b_h)
+    check_size(who, rows, gates * w_h.shape[1], "w_h", w_h, 0)
+    check_same_size(who, rows, w_x=(w_x, 0), w_h=(w_h, 0), b_x=(b_x, 0), b_h=(b_h, 0))
+    check_floating(who, x=x, **states, w_x=w_x)
+    check_same_size(who, "d_x", x=(x, -1), w_x=(w_x, 1))
+    check_same_size(who, "d_h", **{name: (state, -1) for name, state in states.items()}, w_h=(w_h, 1))
+    if any(state.shape[:-1] != x.shape[:-1] for state in states.values()):
+        given = ", ".join(f"{name} {shape_of(tensor)}" for name, tensor in {"x": x, **states}.items())
+        raise ValueError(f"{who}: {listed(['x', *states])} must agree in their leading axes, got {given}.")
