@@ -20,7 +20,7 @@ OURS = {
     "models": ("_checks", "sequence", "attention", "transformer", "models"),
     "oracle": ("oracle",),
     "fast": ("_checks", "attention.masks", "attention._features", "fast"),
-    "plot": ("_checks",),
+    "plot": ("_checks", "plot"),
     "tasks": ("", "_checks", "sequence", "attention", "transformer", "models", "fast", "tasks", "plot"),
 }
 THEIRS = {room: {"torch", "jaxtyping"} for room in (*CHAPTERS, "fast")} | {"oracle": {"numpy"}}

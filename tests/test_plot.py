@@ -12,21 +12,22 @@ from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch, Rectangle
 
 from attnref import causal_mask, plot
+from attnref.plot import styles
 
 WEIGHTS = [[0.7, 0.2, 0.1], [0.0, 0.25, 0.75]]  # two queries, three keys
 KINDS = [list, np.array, torch.tensor, lambda w: torch.tensor(w, dtype=torch.bfloat16, requires_grad=True)]
 
 
-def _lightness(colours):
-    """CIELAB lightness of sRGB colours: the definition of CIE 15 and IEC 61966-2-1."""
-    srgb = np.asarray(colours)[..., :3]
+def _lightness(colors):
+    """CIELAB lightness of sRGB colors: the definition of CIE 15 and IEC 61966-2-1."""
+    srgb = np.asarray(colors)[..., :3]
     linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
     y = linear @ (0.2126, 0.7152, 0.0722)
     return 116 * np.where(y > (6 / 29) ** 3, np.cbrt(y), y * (29 / 6) ** 2 / 3 + 4 / 29) - 16
 
 
 def _contrast(one, other):
-    """WCAG contrast of two colours."""
+    """WCAG contrast of two colors."""
     y = sorted((((_lightness(to_rgb(c)) + 16) / 116) ** 3 for c in (one, other)), reverse=True)
     return (y[0] + 0.05) / (y[1] + 0.05)
 
@@ -53,7 +54,7 @@ def test_heat_map_names_its_axes_and_its_bar():
 
 
 def test_heat_map_without_bar_and_with_a_largest_weight():
-    figure = plot.heat_map(WEIGHTS, bar=False, largest=1.0)
+    figure = plot.heat_map(WEIGHTS, bar=False, max_weight=1.0)
     (ax,) = figure.axes
     assert ax.images[0].get_clim() == (0, 1)
 
@@ -71,7 +72,7 @@ def test_heat_map_numbers_are_legible_on_their_cells(scheme):
         (image,) = ax.images
         for text in ax.texts:
             cell = image.to_rgba(image.get_array()[0, int(text.get_position()[0])])
-            assert _contrast(text.get_color(), cell[:3]) > 4.4  # 4.58 is the most that can be had on every grey
+            assert _contrast(text.get_color(), cell[:3]) > 4.4  # 4.58 is the most that can be had on every gray
 
 
 def test_heat_map_hatches_what_is_masked_and_writes_no_number_there():
@@ -87,7 +88,7 @@ def test_heat_map_broadcasts_the_mask():
     assert len(ax.patches) == 2
 
 
-def test_weights_of_zero_have_the_first_colour():
+def test_weights_of_zero_have_the_first_color():
     image = plot.heat_map(np.zeros((2, 2))).axes[0].images[0]
     assert image.get_clim() == (0, 1)
 
@@ -160,8 +161,8 @@ def test_alignment_joins_each_target_to_the_source_it_looked_at():
 
 
 def test_alignment_leaves_out_the_least_weights():
-    assert len(plot.alignment(WEIGHTS, "abc", "xy", least=0.22).axes[0].patches) == 3
-    assert len(plot.alignment(WEIGHTS, "abc", "xy", least=0.0).axes[0].patches) == 6
+    assert len(plot.alignment(WEIGHTS, "abc", "xy", min_weight=0.22).axes[0].patches) == 3
+    assert len(plot.alignment(WEIGHTS, "abc", "xy", min_weight=0.0).axes[0].patches) == 6
 
 
 def test_alignment_takes_a_string_as_its_characters():
@@ -169,15 +170,15 @@ def test_alignment_takes_a_string_as_its_characters():
     assert [text.get_text() for text in ax.texts] == ["4", "월", " ", "0", "4"]
 
 
-def test_alignment_colours_groups_and_the_source_they_look_at():
+def test_alignment_colors_groups_and_the_source_they_look_at():
     weights = [[0.7, 0.3, 0.0], [0.1, 0.6, 0.3], [0.2, 0.1, 0.7]]
     with plot.style("light"):
         ax = plot.alignment(weights, "abc", "xyz", groups=[0, None, 1]).axes[0]
-    blue, orange, grey = *plot.ACCENTS["light"][:2], plot.MUTED["light"]
-    assert [text.get_color() for text in ax.texts] == [blue, blue, orange, blue, grey, orange]
+    blue, orange, gray = *plot.ACCENTS["light"][:2], plot.MUTED["light"]
+    assert [text.get_color() for text in ax.texts] == [blue, blue, orange, blue, gray, orange]
 
 
-def test_alignment_colours_a_source_token_only_with_a_fifth_of_a_weight():
+def test_alignment_colors_a_source_token_only_with_a_fifth_of_a_weight():
     ax = plot.alignment([[0.18, 0.82]], "ab", "x").axes[0]
     assert [text.get_color() for text in ax.texts] == [plot.MUTED["light"], *[plot.ACCENTS["light"][0]] * 2]
 
@@ -235,13 +236,13 @@ def test_korean_and_japanese_are_drawn_without_a_warning_and_stay_text(scheme, t
 
 
 def test_a_missing_glyph_is_no_warning_within_the_style(monkeypatch, tmp_path):
-    plot._cjk_fonts.cache_clear()
-    monkeypatch.setattr(plot, "CJK_FONTS", ())
+    styles._cjk_fonts.cache_clear()
+    monkeypatch.setattr(styles, "CJK_FONTS", ())
     try:
         with plot.style("light"):
             plot.alignment([[1.0]], "월", "日").savefig(tmp_path / "figure.png")
     finally:
-        plot._cjk_fonts.cache_clear()
+        styles._cjk_fonts.cache_clear()
 
 
 def test_the_same_picture_twice_is_the_same_file_even_where_the_last_bits_differ(tmp_path):
@@ -258,7 +259,7 @@ def test_the_same_picture_twice_is_the_same_file_even_where_the_last_bits_differ
 
 @pytest.mark.parametrize(("scheme", "ground"), [("light", "#ffffff"), ("dark", "#12171d")])
 def test_more_weight_is_further_from_the_ground_in_even_steps(scheme, ground):
-    lightness = _lightness(plot.colour_map(scheme)(np.arange(256)))
+    lightness = _lightness(plot.colormap(scheme)(np.arange(256)))
     steps = np.diff(lightness)
     assert (steps < 0).all() if scheme == "light" else (steps > 0).all()
     assert np.ptp(lightness) > 65
@@ -268,8 +269,8 @@ def test_more_weight_is_further_from_the_ground_in_even_steps(scheme, ground):
 
 @pytest.mark.parametrize(("scheme", "ground"), [("light", "#ffffff"), ("dark", "#12171d")])
 def test_text_and_lines_stand_out_from_the_ground(scheme, ground):
-    for colour in (plot.INK[scheme], plot.MUTED[scheme], *plot.ACCENTS[scheme]):
-        assert _contrast(colour, ground) > 4.5
+    for color in (plot.INK[scheme], plot.MUTED[scheme], *plot.ACCENTS[scheme]):
+        assert _contrast(color, ground) > 4.5
 
 
 # Machado, Oliveira and Fernandes 2009, full severity, on linear RGB
@@ -282,8 +283,8 @@ BLINDNESS = {
 
 @pytest.mark.parametrize("kind", BLINDNESS)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_first_three_accents_differ_for_the_colour_blind(scheme, kind):
-    linear = np.array([to_rgb(colour) for colour in plot.ACCENTS[scheme][:3]]) ** 2.2
+def test_the_first_three_accents_differ_for_the_color_blind(scheme, kind):
+    linear = np.array([to_rgb(color) for color in plot.ACCENTS[scheme][:3]]) ** 2.2
     seen = np.clip(linear @ np.array(BLINDNESS[kind]).T, 0, 1)
     lms = np.cbrt(seen @ np.array([[0.4122, 0.5363, 0.0514], [0.2119, 0.6807, 0.1074], [0.0883, 0.2817, 0.63]]).T)
     lab = lms @ np.array([[0.2105, 0.7936, -0.0041], [1.978, -2.4286, 0.4506], [0.0259, 0.7828, -0.8087]]).T
@@ -294,7 +295,7 @@ def test_the_first_three_accents_differ_for_the_colour_blind(scheme, kind):
 def test_the_scheme_follows_any_style_of_the_users_own():
     with mpl.style.context("dark_background"):
         image = plot.heat_map(WEIGHTS).axes[0].images[0]
-    assert to_hex(image.cmap(0)) == to_hex(plot.colour_map("dark")(0))
+    assert to_hex(image.cmap(0)) == to_hex(plot.colormap("dark")(0))
 
 
 # Refusals
@@ -333,7 +334,7 @@ def test_the_scheme_follows_any_style_of_the_users_own():
             lambda: plot.alignment(WEIGHTS, "abc", "xy", groups=[0]),
             "alignment: groups must be one for each target token, n_q=2, got 1.",
         ),
-        (lambda: plot.colour_map("blue"), "colour_map: scheme must be one of 'light', 'dark', got 'blue'."),
+        (lambda: plot.colormap("blue"), "colormap: scheme must be one of 'light', 'dark', got 'blue'."),
         (lambda: plot.style("blue").__enter__(), "style: scheme must be one of 'light', 'dark', got 'blue'."),
     ],
 )

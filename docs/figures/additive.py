@@ -99,9 +99,9 @@ def muted() -> Figure:
                 f"{word} {weight:.3f}", point, (0, -14 if below else 14), textcoords="offset points",
                 ha="center", va="top" if below else "bottom",
             )  # fmt: skip
-        for start, stop, colour in ((H[moved], value[moved], "C0"), (old[0], new[0], "C1")):
+        for start, stop, color in ((H[moved], value[moved], "C0"), (old[0], new[0], "C1")):
             if (stop - start).norm() > 0.1:  # a shorter one would be all head
-                arrow = {"arrowstyle": "->", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0}
+                arrow = {"arrowstyle": "->", "color": color, "lw": 2, "shrinkA": 0, "shrinkB": 0}
                 ax.annotate("", stop.numpy(), start.numpy(), arrowprops=arrow)
         ax.plot(*old[0].numpy(), "D", color="C1", ms=8, zorder=4)
         ax.annotate(

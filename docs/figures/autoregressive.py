@@ -47,9 +47,9 @@ def forecasts() -> Figure:
     figure = Figure(figsize=(6.7, 3.4), layout="constrained")
     ax = figure.add_subplot()
     ax.plot(range(1880, 1949), x[0, 180:249], color=rcParams["xtick.color"], lw=1.2, label="counted")
-    for (name, colour, dashes), model in zip(STYLES, models, strict=True):
+    for (name, color, dashes), model in zip(STYLES, models, strict=True):
         ahead = torch.cat((x[0, TRAIN - 1 : TRAIN], model.predict(x[:, :TRAIN], 40)[0]))
-        ax.plot(range(1908, 1949), ahead.numpy().round(2), dashes, color=colour, label=name)
+        ax.plot(range(1908, 1949), ahead.numpy().round(2), dashes, color=color, label=name)
     ax.axvline(1908, color=rcParams["grid.color"], lw=1, zorder=0)
     ax.set(xlabel="year", ylabel="sunspots", xlim=(1880, 1948), ylim=(0, 160))
     figure.legend(loc="outside upper center", ncols=3, columnspacing=1.4)
@@ -65,10 +65,10 @@ def steps_ahead() -> Figure:
     true = torch.cat([x[:, t : t + furthest] for t in starts])
     mean = (true - x[:, :TRAIN].mean()).square().mean(0).sqrt()
     ax.plot(range(1, furthest + 1), mean.numpy().round(2), color=rcParams["xtick.color"], lw=1.2, label="the mean")
-    for (name, colour, dashes), model in zip(STYLES, models, strict=True):
+    for (name, color, dashes), model in zip(STYLES, models, strict=True):
         missed = torch.cat([model.predict(x[:, :t], furthest) for t in starts]) - true
         off = missed.square().mean(0).sqrt()
-        ax.plot(range(1, furthest + 1), off.numpy().round(2), dashes, color=colour, label=name)
+        ax.plot(range(1, furthest + 1), off.numpy().round(2), dashes, color=color, label=name)
     ax.set(xlabel="years ahead", ylabel="error", xlim=(1, furthest), ylim=(0, 70), xticks=(1, 5, 10, 15, 20))
     figure.legend(loc="outside upper center", ncols=3, columnspacing=1.4)
     return figure

@@ -15,7 +15,7 @@ from attnref import RNN, scaled_dot_product_attention
 from attnref.tasks import device
 
 MEASURED = json.loads((Path(__file__).parent / "cost.json").read_text(encoding="utf-8"))
-LINES = {  # colour, dashes, and where its name stands by the end of the line: in time, in memory
+LINES = {  # color, dashes, and where its name stands by the end of the line: in time, in memory
     "naive": ("C1", "-", "left", "right"),
     "tiled": ("C0", "-", "above", "above"),
     "fused": ("C2", "--", "below", "below"),
@@ -35,13 +35,13 @@ def growth() -> Figure:
     """Seconds and bytes against the number of words, on logarithmic axes; the exponents stand at the lines."""
     figure = Figure(figsize=(6.7, 7.0), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
-    for name, (colour, dashes, *places) in LINES.items():
-        row, colour = MEASURED["rows"][name], colour or rcParams["text.color"]
+    for name, (color, dashes, *places) in LINES.items():
+        row, color = MEASURED["rows"][name], color or rcParams["text.color"]
         for ax, what, scale, place in ((above, "seconds", 1e3, places[0]), (below, "bytes", 2**-20, places[1])):
-            ax.plot(row["n"], [x * scale for x in row[what]], dashes, color=colour, marker="o", ms=3)
+            ax.plot(row["n"], [x * scale for x in row[what]], dashes, color=color, marker="o", ms=3)
             said = rf"{name}, $n^{{{row[f'slope_{what}']:.1f}}}$"
             end, (moved, side) = (row["n"][-1], row[what][-1] * scale), PLACES[place]
-            style = {"color": colour, "fontsize": "small", "va": "center", "ha": side}
+            style = {"color": color, "fontsize": "small", "va": "center", "ha": side}
             ax.annotate(said, end, moved, textcoords="offset points", **style)
     for name, moved in (("efficient", (7, -8)), ("linear, causal", (7, -8))):
         _mark(above, name, moved)
@@ -90,9 +90,9 @@ def steps() -> Figure:
     read = [chain(rnn(torch.zeros(1, n, 4, device=device()))[0]) for n in sizes]
     x = torch.zeros(1, 1, 4, device=device(), requires_grad=True)
     met = [chain(scaled_dot_product_attention(*[x.expand(1, n, 4)] * 3)[0]) for n in sizes]
-    for name, counted, colour, dashes in (("RNN", read, rcParams["text.color"], ":"), ("attention", met, "C1", "-")):
-        right.plot(sizes, counted, dashes, color=colour)
-        right.annotate(name, (sizes[-1], counted[-1]), (-2, 7), textcoords="offset points", color=colour, ha="right")
+    for name, counted, color, dashes in (("RNN", read, rcParams["text.color"], ":"), ("attention", met, "C1", "-")):
+        right.plot(sizes, counted, dashes, color=color)
+        right.annotate(name, (sizes[-1], counted[-1]), (-2, 7), textcoords="offset points", color=color, ha="right")
     right.set(xscale="log", yscale="log", title="longest chain", xlabel="words n", ylim=(1, 6000))
     right.set_xticks([4, 32, 256], ["4", "32", "256"])
     right.xaxis.set_minor_locator(NullLocator())

@@ -77,27 +77,27 @@ def _box(ax: Axes, x: float, y: float, name: str, high: float = HIGH, quiet: boo
     ax.add_patch(
         FancyBboxPatch((x - WIDE / 2, y), WIDE, high, style, fc="none", ec=edge, lw=0.9 if quiet else 1.5, ls=dashes)
     )
-    colour = rcParams["axes.edgecolor"] if quiet else rcParams["text.color"]
+    color = rcParams["axes.edgecolor"] if quiet else rcParams["text.color"]
     size = "small" if quiet else "medium"
-    ax.text(x, y + high / 2, name, ha="center", va="center_baseline", color=colour, fontsize=size)
+    ax.text(x, y + high / 2, name, ha="center", va="center_baseline", color=color, fontsize=size)
 
 
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str = "", letter: str = "") -> None:
-    colour = colour or rcParams["axes.edgecolor"]
-    arrow = {"arrowstyle": "-|>", "color": colour, "lw": 1.8 if letter else 1.0, "shrinkA": 0, "shrinkB": 0}
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], color: str = "", letter: str = "") -> None:
+    color = color or rcParams["axes.edgecolor"]
+    arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.8 if letter else 1.0, "shrinkA": 0, "shrinkB": 0}
     ax.annotate("", end, start, arrowprops={**arrow, "mutation_scale": 11})
     if letter:
         x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
         across = start[1] == end[1]
         at = (x, y + 0.07) if across else (x + 0.07, y + 0.03)
-        ax.text(*at, letter, color=colour, ha="center" if across else "left", va="bottom" if across else "center")
+        ax.text(*at, letter, color=color, ha="center" if across else "left", va="bottom" if across else "center")
 
 
 def _three(ax: Axes, x: float, low: float, high: float) -> None:
     """Query, key and value from one and the same place."""
-    for shift, letter, colour in ((-0.6, "q", "C0"), (0.0, "k", "C1"), (0.6, "v", "C1")):
-        ax.plot([x, x + shift], [low, low + 0.14], color=colour, lw=1.8, solid_capstyle="round")
-        _arrow(ax, (x + shift, low + 0.14), (x + shift, high), colour, letter)
+    for shift, letter, color in ((-0.6, "q", "C0"), (0.0, "k", "C1"), (0.6, "v", "C1")):
+        ax.plot([x, x + shift], [low, low + 0.14], color=color, lw=1.8, solid_capstyle="round")
+        _arrow(ax, (x + shift, low + 0.14), (x + shift, high), color, letter)
 
 
 def _table(figure: Figure, left: float, title: str, mask: Tensor, rows: list[str], columns: list[str]) -> None:
@@ -116,7 +116,7 @@ def _table(figure: Figure, left: float, title: str, mask: Tensor, rows: list[str
 
 
 def _cell(i: int, j: int, may: bool) -> Rectangle:
-    """Full or empty, so that it reads without colour."""
+    """Full or empty, so that it reads without color."""
     corner, muted = (j - 0.41, i - 0.41), rcParams["axes.edgecolor"]
     if may:
         return Rectangle(corner, 0.82, 0.82, facecolor="C0", edgecolor="C0", lw=0.8)

@@ -15,7 +15,7 @@ def answer() -> Figure:
     figure = Figure(figsize=(6.9, 5.3), layout="constrained")
     cells = figure.subplots(3, 4, width_ratios=(8, 10, 8, 10)).reshape(6, 2)
     for image, sure, (left, right) in zip(images, confidence, cells, strict=False):
-        plot.heat_map(sure, columns=list("0123456789"), ax=right, largest=1.0, bar=False)
+        plot.heat_map(sure, columns=list("0123456789"), ax=right, max_weight=1.0, bar=False)
         right.set(yticks=[], ylabel="", xlabel="")
         left.imshow(image.numpy(), cmap=right.images[0].cmap, interpolation="none")
         left.set(xticks=[], yticks=[])

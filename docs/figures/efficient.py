@@ -44,10 +44,10 @@ def order() -> Figure:
 
 
 def _matrix(ax: Axes, x: float, y: float, wide: float, high: float, name: str, *, made: bool = False) -> None:
-    """A matrix to scale; what has to be made on the way is in another colour, its name inside where there is room."""
-    colour = "C1" if made else "C0"
-    ax.add_patch(Rectangle((x, y), wide, high, facecolor=colour, alpha=0.35, lw=0))
-    ax.add_patch(Rectangle((x, y), wide, high, facecolor="none", edgecolor=colour, lw=1.2))
+    """A matrix to scale; what has to be made on the way is in another color, its name inside where there is room."""
+    color = "C1" if made else "C0"
+    ax.add_patch(Rectangle((x, y), wide, high, facecolor=color, alpha=0.35, lw=0))
+    ax.add_patch(Rectangle((x, y), wide, high, facecolor="none", edgecolor=color, lw=1.2))
     inside = min(wide, high) > D
     for i, line in enumerate(name.split("\n")):  # one by one: each is centred by whoever shows the figure
         place = y + high / 2 + 90 * i - 45 if inside else y - 35
@@ -65,7 +65,7 @@ def look_up() -> Figure:
     implied, _ = efficient_attention(x, x, torch.eye(24))
     figure = Figure(figsize=(6.7, 3.6), layout="constrained")
     for ax, weights, name in zip(figure.subplots(1, 2), (exact, implied), ("softmax", "efficient"), strict=True):
-        plot.heat_map(weights, ax=ax, largest=1.0, bar=False)
+        plot.heat_map(weights, ax=ax, max_weight=1.0, bar=False)
         own = float(weights.diagonal().sum())
         ax.set_title(f"{name}: {own:.1f} of 24 on the diagonal")
         ax.set(xticks=[], yticks=[], xlabel="key", ylabel="query")
@@ -88,11 +88,11 @@ def maps() -> Figure:
     return figure
 
 
-def _picture(figure: Figure, row: int, column: float, cells: Tensor, largest: float) -> None:
+def _picture(figure: Figure, row: int, column: float, cells: Tensor, max_weight: float) -> None:
     wide, high = figure.get_size_inches()
     box = ((0.06 + 0.48 * column) / wide, 1 - (0.82 + 0.62 * row) / high, 0.44 / wide, 0.44 / high)
     ax = figure.add_axes(box)
-    plot.heat_map(cells, ax=ax, largest=largest, bar=False)
+    plot.heat_map(cells, ax=ax, max_weight=max_weight, bar=False)
     ax.set(xticks=[], yticks=[], xlabel="", ylabel="")
 
 

@@ -56,12 +56,12 @@ def reset() -> Figure:
     figure = Figure(figsize=(6.7, 2.9), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     forms: tuple[tuple[Literal["after", "before"], str, str], ...] = (("after", "C0", "o-"), ("before", "C1", "s--"))
-    for form, colour, marks in forms:
+    for form, color, marks in forms:
         states = [torch.tensor([0.8, 0.4], device=device())]
         for _ in range(8):
             states.append(gru_step(torch.ones(1, device=device()), states[-1], reset=form, **weights))
         for ax, line in zip(axes, torch.stack(states).T.cpu().numpy().round(3), strict=True):
-            ax.plot(line, marks, color=colour, ms=5, clip_on=False, label=f"reset {form}")
+            ax.plot(line, marks, color=color, ms=5, clip_on=False, label=f"reset {form}")
     for ax, name in zip(axes, ("first", "second"), strict=True):
         ax.set(title=f"{name} number of the state", xlabel="step", xticks=range(0, 9, 2), ylim=(0, 1))
     axes[0].legend(loc="lower right")

@@ -33,10 +33,10 @@ def _fan(
     ax.set(xlim=(-wide / 2, wide / 2), ylim=(-high / 2, high / 2))
     ax.set_axis_off()
 
-    colours = plot.group_colours(GROUPS, len(GROUPS))
+    colors = plot.group_colors(GROUPS, len(GROUPS))
     slot = 0.74 * iso_size
     queries = [((i - 4.5) * slot, slot / 2) for i in range(10)]
-    for (x, _), digit, colour in zip(queries, DAY.isoformat(), colours, strict=True):
+    for (x, _), digit, color in zip(queries, DAY.isoformat(), colors, strict=True):
         ax.text(
             x,
             -0.03 * iso_size,
@@ -44,11 +44,11 @@ def _fan(
             ha="center",
             va="center_baseline",
             fontsize=iso_size,
-            color=colour,
+            color=color,
             weight="bold",
         )
     for locales, side in ((above, 1), (below, -1)):
-        _row(ax, locales, side, queries, colours, size=size, near=0.62 * iso_size, far=high / 2 - 1.7 * size, wide=wide)
+        _row(ax, locales, side, queries, colors, size=size, near=0.62 * iso_size, far=high / 2 - 1.7 * size, wide=wide)
     return figure
 
 
@@ -57,7 +57,7 @@ def _row(
     locales: tuple[str, ...],
     side: int,
     queries: Places,
-    colours: list[str],
+    colors: list[str],
     *,
     size: int,
     near: float,
@@ -75,11 +75,11 @@ def _row(
         iso, weights = reader(text)
         assert iso == DAY.isoformat(), f"the model reads {text} as {iso}"
         cells = weights.cpu().double().numpy().round(3)
-        plot.ribbons(ax, cells, keys, queries, colours, top=side * far, bottom=side * near, least=0.03)
-        for (x, _), letter, colour in zip(keys, text, plot.source_colours(cells, colours), strict=True):
+        plot.ribbons(ax, cells, keys, queries, colors, top=side * far, bottom=side * near, min_weight=0.03)
+        for (x, _), letter, color in zip(keys, text, plot.source_colors(cells, colors), strict=True):
             y = side * (far + 0.85 * size)
             family = plot.families(of_one_width=True)
-            ax.text(x, y, letter, ha="center", va="center_baseline", fontsize=size, color=colour, family=family)
+            ax.text(x, y, letter, ha="center", va="center_baseline", fontsize=size, color=color, family=family)
         start += length + gap
 
 

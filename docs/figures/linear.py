@@ -79,7 +79,7 @@ def weights() -> Figure:
     axes = figure.subplots(1, 2, sharey=True)
     for ax, cells, name in zip(axes, (soft, flat), ("softmax", "linear"), strict=True):
         keys = torch.special.entr(cells[-1]).sum().exp().item()  # as many, all alike, have this entropy
-        plot.heat_map(cells, ax=ax, mask=causal_mask(N), largest=1.0, bar=ax is axes[1])
+        plot.heat_map(cells, ax=ax, mask=causal_mask(N), max_weight=1.0, bar=ax is axes[1])
         ax.set_title(f"{name}, last row: {keys:.1f} keys")
         ax.label_outer()
     return figure
@@ -108,9 +108,9 @@ def capacity() -> Figure:
         ("softmax", "C0", "-", 0.73),
         ("softmax, longer keys", "C0", "--", 0.31),
     )
-    for (name, colour, dashes, y), line in zip(looks, zip(*lines, strict=True), strict=True):
-        ax.plot(PAIRS, [round(error, 3) for error in line], dashes, color=colour)
-        ax.text(275, y, name, color=colour, va="center")
+    for (name, color, dashes, y), line in zip(looks, zip(*lines, strict=True), strict=True):
+        ax.plot(PAIRS, [round(error, 3) for error in line], dashes, color=color)
+        ax.text(275, y, name, color=color, va="center")
     ax.axvline(D_K, color=rcParams["axes.edgecolor"], lw=1, ls=":")
     ax.text(D_K * 0.95, 1.04, "as many pairs as features", ha="right", va="center", fontsize="small")
     ax.set_xscale("log", base=2)

@@ -52,11 +52,11 @@ def forget_bias() -> Figure:
     """Gradient against lag for three biases of the forget gate."""
     figure = Figure(figsize=(6.7, 3.4), layout="constrained")
     ax = figure.subplots()
-    for (bias, line), colour in zip(_lines().items(), ("C1", "C2", "C0"), strict=True):
-        ax.fill_between(range(LAGS + 1), line[0], line[2], color=colour, alpha=0.18, lw=0)
-        ax.plot(line[1], color=colour)
+    for (bias, line), color in zip(_lines().items(), ("C1", "C2", "C0"), strict=True):
+        ax.fill_between(range(LAGS + 1), line[0], line[2], color=color, alpha=0.18, lw=0)
+        ax.plot(line[1], color=color)
         ax.annotate(
-            f"bias {bias:.0f}", (LAGS, line[1, -1]), (6, 0), textcoords="offset points", va="center", color=colour
+            f"bias {bias:.0f}", (LAGS, line[1, -1]), (6, 0), textcoords="offset points", va="center", color=color
         )
     ax.set(yscale="log", xlim=(0, LAGS), ylim=(1e-12, 10), xlabel="steps back", ylabel="share of the gradient")
     ax.set_yticks([10.0**power for power in (-12, -8, -4, 0)])

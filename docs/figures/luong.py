@@ -119,10 +119,10 @@ def _box(ax: Axes, middle: Point, half: Point, text: str) -> None:
     ax.text(*middle, text, ha="center", va="center", fontsize=12)
 
 
-def _arrow(ax: Axes, start: Point, stop: Point, colour: str = "", width: float = 1.5) -> None:
-    colour = colour or rcParams["axes.edgecolor"]
+def _arrow(ax: Axes, start: Point, stop: Point, color: str = "", width: float = 1.5) -> None:
+    color = color or rcParams["axes.edgecolor"]
     style = f"-|>,head_length={3 + width},head_width={1.5 + 0.6 * width}"
-    arrow = FancyArrowPatch(start, stop, arrowstyle=style, color=colour, lw=width, shrinkA=0, shrinkB=0)
+    arrow = FancyArrowPatch(start, stop, arrowstyle=style, color=color, lw=width, shrinkA=0, shrinkB=0)
     ax.add_patch(arrow)
 
 
@@ -132,12 +132,12 @@ def learning() -> Figure:
     figure = Figure(figsize=(6.7, 3.6), layout="constrained")
     ax = figure.add_subplot()
     looks = (("dot", "C0", "o-"), ("general", "C1", "s-"), ("concat", "C2", "^--"), ("additive", "C3", "D:"))
-    for score, colour, marks in looks:
+    for score, color, marks in looks:
         columns = list(zip(*(run["curve"] for run in measured["runs"] if run["score"] == score), strict=True))
         low, high = [min(column) for column in columns], [max(column) for column in columns]
         mean = [sum(column) / len(column) for column in columns]
-        ax.fill_between(measured["at"], low, high, color=colour, alpha=0.25, lw=0)
-        ax.plot(measured["at"], mean, marks, color=colour, ms=6, clip_on=False, label=score)
+        ax.fill_between(measured["at"], low, high, color=color, alpha=0.25, lw=0)
+        ax.plot(measured["at"], mean, marks, color=color, ms=6, clip_on=False, label=score)
     ax.set(xlim=(40, 310), ylim=(0, 1.03), yticks=(0, 0.5, 1), xlabel="steps of 128 dates", ylabel="dates right")
     ax.set_xticks(measured["at"])
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")

@@ -58,7 +58,7 @@ def _table(figure: Figure, left: float, mask: Tensor, title: str, rows: str, lab
 
 
 def _cell(i: int, j: int, may: bool) -> Rectangle:
-    """Full or empty, so that it reads without colour."""
+    """Full or empty, so that it reads without color."""
     corner, muted = (j - 0.41, i - 0.41), rcParams["axes.edgecolor"]
     if may:
         return Rectangle(corner, 0.82, 0.82, facecolor="C0", edgecolor="C0", lw=0.8)

@@ -33,7 +33,7 @@ def weights() -> Figure:
     figure = Figure(figsize=(6.7, 4.9), layout="constrained")
     for ax, (name, way) in zip(figure.subplots(2, 3).flat, ways.items(), strict=True):
         table = way()
-        plot.heat_map(table, ax=ax, bar=False, largest=1.0)
+        plot.heat_map(table, ax=ax, bar=False, max_weight=1.0)
         ax.set(xticks=[], yticks=[], xlabel="", ylabel="", xlim=(-0.5, 6.2))
         ax.spines[:].set_visible(False)
         ax.add_patch(Rectangle((-0.5, -0.5), 5, 5, fill=False, lw=0.8, ec=rcParams["grid.color"]))
@@ -58,11 +58,11 @@ def leak() -> Figure:
     steps = range(0, STEPS + 1, EVERY)
     figure = Figure(figsize=(6.7, 3.3), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
-    for name, mask, colour, dashes in (("right", causal_mask(N), "C0", "-"), ("inverted", ~causal_mask(N), "C1", "--")):
+    for name, mask, color, dashes in (("right", causal_mask(N), "C0", "-"), ("inverted", ~causal_mask(N), "C1", "--")):
         runs = torch.stack([_train(mask.to(device()), seed) for seed in range(RUNS)])
         for ax, lines in zip(axes, runs.unbind(-1), strict=True):
-            ax.fill_between(steps, lines.amin(0), lines.amax(0), color=colour, alpha=0.2, lw=0)
-            ax.plot(steps, lines.median(0).values, dashes, color=colour, label=f"mask {name}")
+            ax.fill_between(steps, lines.amin(0), lines.amax(0), color=color, alpha=0.2, lw=0)
+            ax.plot(steps, lines.median(0).values, dashes, color=color, label=f"mask {name}")
     for ax, title in zip(axes, ("whole sentences, as in training", "token by token, as it writes"), strict=True):
         ax.set(ylim=(0, 1.05), xlim=(0, STEPS), xlabel="training steps", title=title)
         ax.axhline(1 / VOCAB, color=rcParams["axes.edgecolor"], lw=1, ls=":", zorder=0)

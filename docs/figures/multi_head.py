@@ -11,7 +11,7 @@ from matplotlib.patches import Polygon, Rectangle
 from attnref import MultiHeadAttention, plot
 from attnref.tasks import device
 
-# Eight things: two numbers each for colour, shape and size.
+# Eight things: two numbers each for color, shape and size.
 THINGS = list(itertools.product(("red", "blue"), ("disc", "box"), ("large", "small")))
 QUESTIONS = ("colour", "shape", "size")
 
@@ -30,7 +30,7 @@ def heads() -> Figure:
 
     figure = Figure(figsize=(6.7, 5.6), layout="constrained")
     axes = list(figure.subplots(2, 2, sharex=True, sharey=True).flat)
-    plot.heads(torch.cat(weights), [f"{size} {colour} {shape}" for colour, shape, size in THINGS], axes=axes)
+    plot.heads(torch.cat(weights), [f"{size} {color} {shape}" for color, shape, size in THINGS], axes=axes)
     for ax, title in zip(axes, ("one head", *(f"head {i} of 3: {q}" for i, q in enumerate(QUESTIONS, 1))), strict=True):
         ax.set_title(title)
         ax.tick_params(labelbottom=False)

@@ -12,7 +12,7 @@ from attnref.tasks import device, load
 
 FRUITS = {"apple": [1.0, 0.0], "pear": [0.0, 1.0], "plum": [-1.0, -1.0]}  # the soft dictionary of the page
 BANDWIDTHS, POINTS, ASKED = (0.05, 0.4, 2.0), 40, 2.0
-TEXT, LEAST, GROUPS = "4 nov. 2001", 0.05, [0, 0, 0, 0, None, 1, 1, None, 2, 2]  # year, month, day of an ISO date
+TEXT, MIN_WEIGHT, GROUPS = "4 nov. 2001", 0.05, [0, 0, 0, 0, None, 1, 1, None, 2, 2]  # year, month, day of an ISO date
 
 
 def look_up() -> Figure:
@@ -27,9 +27,9 @@ def look_up() -> Figure:
         _, weights = scaled_dot_product_attention(query * sharpness * 2**0.5, key, key)  # undoes the division
         for fruit, line, dashes in zip(FRUITS, weights.T.cpu().numpy().round(3), ("-", "--", "-."), strict=True):
             ax.plot(angles, line, dashes, label=fruit)
-        for fruit, at, colour in zip(FRUITS, (0, 90, 225), ("C0", "C1", "C2"), strict=True):  # where the keys point
+        for fruit, at, color in zip(FRUITS, (0, 90, 225), ("C0", "C1", "C2"), strict=True):  # where the keys point
             ax.axvline(at, color=rcParams["grid.color"], lw=1, zorder=0)
-            ax.annotate(fruit, (at, 1.03), xycoords=("data", "axes fraction"), ha="center", color=colour)
+            ax.annotate(fruit, (at, 1.03), xycoords=("data", "axes fraction"), ha="center", color=color)
         ax.set(xlim=(-45, 315), ylim=(0, 1.02), xticks=(0, 90, 180, 270), xlabel="direction of the query")
         ax.set_title(f"sharpness {sharpness}", pad=26)
         ax.xaxis.set_major_formatter("{x:.0f}°")
@@ -86,10 +86,10 @@ def _graph(ax: Axes, cells: np.ndarray, iso: str) -> None:
     """Queries at the left, keys at the right, an edge as wide as its weight."""
     n_q, n_k = cells.shape
     queries, keys = np.linspace(0.5, n_k - 1.5, n_q), np.arange(n_k)
-    colours = plot.group_colours(GROUPS, n_q)
-    for i, j in np.argwhere(cells >= LEAST):
+    colors = plot.group_colors(GROUPS, n_q)
+    for i, j in np.argwhere(cells >= MIN_WEIGHT):
         ends = (queries[i], keys[j])
-        ax.plot((0.4, 4.6), ends, color=colours[i], lw=7 * cells[i, j], alpha=0.75, solid_capstyle="butt")
+        ax.plot((0.4, 4.6), ends, color=colors[i], lw=7 * cells[i, j], alpha=0.75, solid_capstyle="butt")
     for x, places, letters in ((0, queries, iso), (5, keys, TEXT)):
         for y, letter in zip(places, letters, strict=True):
             ax.plot(x, y, "o", ms=17, mfc="none", mec=rcParams["axes.edgecolor"], mew=1)

@@ -55,8 +55,8 @@ def _cell(ax: Axes, x: float, below: str, above: str) -> None:
     ax.text(x, 1.65, f"${above}$", ha="center", va="bottom")
 
 
-def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float], colour: str) -> None:
-    ax.annotate("", stop, start, arrowprops={"arrowstyle": "->", "color": colour, "lw": 2, "shrinkA": 0, "shrinkB": 0})
+def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float], color: str) -> None:
+    ax.annotate("", stop, start, arrowprops={"arrowstyle": "->", "color": color, "lw": 2, "shrinkA": 0, "shrinkB": 0})
 
 
 def gradient() -> Figure:
@@ -65,8 +65,8 @@ def gradient() -> Figure:
     axes = figure.subplots(1, 2, sharey=True)
     for ax, bias, title in zip(axes, (0.0, 3.0), ("gates as initialised", "gates start open (bias 3)"), strict=True):
         for (name, line), style in zip(_lines(bias).items(), ("C1-", "C0-", "C2--"), strict=True):
-            colour = style[:2]
-            ax.fill_between(range(LAGS + 1), line[0], line[2], color=colour, alpha=0.18, lw=0)
+            color = style[:2]
+            ax.fill_between(range(LAGS + 1), line[0], line[2], color=color, alpha=0.18, lw=0)
             ax.plot(line[1], style, label=name)
         ax.set(
             title=title, yscale="log", xlim=(0, LAGS), ylim=(1e-16, 10), xlabel="steps back", xticks=range(0, 51, 10)

@@ -14,11 +14,11 @@ def scale() -> Figure:
     widths = np.array([4, 8, 16, 32, 64, 128, 256, 512])
     figure = Figure(figsize=(6.7, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for name, colour, dashes, divided in (("divided", "C0", "-", True), ("not divided", "C1", "--", False)):
+    for name, color, dashes, divided in (("divided", "C0", "-", True), ("not divided", "C1", "--", False)):
         entropy, gradient = np.stack([_ask(int(d_k), divided) for d_k in widths], axis=-1)
         for ax, (low, middle, high) in ((left, entropy), (right, gradient)):
-            ax.fill_between(widths, low, high, color=colour, alpha=0.2, lw=0)
-            ax.plot(widths, middle, dashes, color=colour, label=name)
+            ax.fill_between(widths, low, high, color=color, alpha=0.2, lw=0)
+            ax.plot(widths, middle, dashes, color=color, label=name)
     left.set(ylim=(0, 4.1), yticks=range(5), title="entropy of the weights, bits")
     right.set(ylim=(0, None), title="gradient of the query, norm")
     for ax in (left, right):

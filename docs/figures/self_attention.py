@@ -43,10 +43,10 @@ def digit() -> Figure:
 
 
 def _looks(ax: Axes, image: Tensor, weights: Tensor, query: int) -> None:
-    """The image in grey, a square on each patch as large as its weight, a frame about the patch that asks."""
+    """The image in gray, a square on each patch as large as its weight, a frame about the patch that asks."""
     ink = rcParams["axes.edgecolor"]
-    grey = LinearSegmentedColormap.from_list("ink", [to_rgba(ink, 0.0), to_rgba(ink, 0.75)])
-    ax.imshow(image.numpy(), cmap=grey, vmin=0, vmax=1, interpolation="none")
+    gray = LinearSegmentedColormap.from_list("ink", [to_rgba(ink, 0.0), to_rgba(ink, 0.75)])
+    ax.imshow(image.numpy(), cmap=gray, vmin=0, vmax=1, interpolation="none")
     for patch, weight in enumerate(weights.numpy().round(3)):
         corner = (2 * (patch % 4) - 0.5, 2 * (patch // 4) - 0.5)
         ax.add_patch(Rectangle(corner, 2, 2, fc="none", ec=rcParams["grid.color"], lw=0.6))
@@ -115,7 +115,7 @@ def order() -> Figure:
         for ax, words in zip(row, sentences, strict=True):
             x = torch.tensor([WORDS[word] for word in words]) + positions
             _, weights = scaled_dot_product_attention(x @ W_Q, x @ W_K, x)
-            plot.heat_map(weights, words, words, ax=ax, annotate=True, largest=1.0, bar=False)
+            plot.heat_map(weights, words, words, ax=ax, annotate=True, max_weight=1.0, bar=False)
             at = words.index("dog")  # the row of one word, framed
             ax.add_patch(Rectangle((-0.5, at - 0.5), 3, 1, fc="none", ec="C1", lw=2.4, clip_on=False))
             ax.set(title=title, aspect="auto")

@@ -35,12 +35,12 @@ def bottleneck() -> Figure:
     _arrow(left, (2, ENCODER + HALF), (0, DECODER - HALF), "C0", 4)
     for step in range(3):  # one step stands out, so that nine lines can be told apart
         for word in range(3):
-            colour, width = ("C0", 4) if step == 1 else (rcParams["grid.color"], 1.5)
+            color, width = ("C0", 4) if step == 1 else (rcParams["grid.color"], 1.5)
             _arrow(
                 right,
                 (word, ENCODER + HALF),
                 (step + 0.16 * (word - 1), DECODER - HALF),
-                colour,
+                color,
                 width,
                 zorder=2 if step == 1 else 1,
             )
@@ -85,14 +85,14 @@ def lengths() -> Figure:
         ("last state", "last state alone", "C1", "s-"),
         ("twice the width", "last state, twice as wide", "C1", "s--"),
     )
-    for kind, name, colour, marks in looks:
+    for kind, name, color, marks in looks:
         runs = [run["exact"] for run in measured["runs"] if run["kind"] == kind]
         columns = list(zip(*runs, strict=True))
         low, high = [min(column) for column in columns], [max(column) for column in columns]
         mean = [sum(column) / len(column) for column in columns]
-        ax.fill_between(measured["lengths"], low, high, color=colour, alpha=0.3, lw=0)
-        fill = "none" if kind == "twice the width" else colour
-        ax.plot(measured["lengths"], mean, marks, color=colour, mfc=fill, ms=5, clip_on=False, label=name)
+        ax.fill_between(measured["lengths"], low, high, color=color, alpha=0.3, lw=0)
+        fill = "none" if kind == "twice the width" else color
+        ax.plot(measured["lengths"], mean, marks, color=color, mfc=fill, ms=5, clip_on=False, label=name)
     ax.axvline(measured["longest"], color=rcParams["axes.edgecolor"], lw=1, ls=":", zorder=0)
     ax.text(measured["longest"] - 0.6, 0.5, "longest in training", rotation=90, ha="right", va="center")
     ax.set(xlim=(0, 41), ylim=(0, 1.03), yticks=(0, 0.5, 1), xlabel="digits to copy", ylabel="sequences right")
@@ -101,14 +101,14 @@ def lengths() -> Figure:
     return figure
 
 
-def _box(ax: Axes, middle: Point, colour: str) -> None:
+def _box(ax: Axes, middle: Point, color: str) -> None:
     corner = (middle[0] - HALF, middle[1] - HALF)
     style = "round,pad=0,rounding_size=0.06"
-    ax.add_patch(FancyBboxPatch(corner, 2 * HALF, 2 * HALF, boxstyle=style, fc=colour, ec="none", zorder=3))
+    ax.add_patch(FancyBboxPatch(corner, 2 * HALF, 2 * HALF, boxstyle=style, fc=color, ec="none", zorder=3))
 
 
-def _arrow(ax: Axes, start: Point, stop: Point, colour: str = "", width: float = 1.5, zorder: float = 1) -> None:
-    colour = colour or rcParams["axes.edgecolor"]
+def _arrow(ax: Axes, start: Point, stop: Point, color: str = "", width: float = 1.5, zorder: float = 1) -> None:
+    color = color or rcParams["axes.edgecolor"]
     style = f"-|>,head_length={3 + width},head_width={1.5 + 0.6 * width}"
-    arrow = FancyArrowPatch(start, stop, arrowstyle=style, color=colour, lw=width, shrinkA=1, shrinkB=1, zorder=zorder)
+    arrow = FancyArrowPatch(start, stop, arrowstyle=style, color=color, lw=width, shrinkA=1, shrinkB=1, zorder=zorder)
     ax.add_patch(arrow)

@@ -55,8 +55,8 @@ def sums() -> Figure:
         (r"quotient $a / \ell$", output[:, 0], "C0"),
     )
     axes = figure.subplots(1, 3)
-    for ax, (name, line, colour) in zip(axes, told, strict=True):
-        ax.plot(read, line.numpy().round(3), color=colour, marker="o", ms=4)
+    for ax, (name, line, color) in zip(axes, told, strict=True):
+        ax.plot(read, line.numpy().round(3), color=color, marker="o", ms=4)
         ax.set(title=name, xlabel="keys seen", xlim=(0, 34), xticks=(4, 12, 20, 28))
     axes[2].axhline(whole, color=rcParams["axes.edgecolor"], lw=1, ls=":", zorder=0)
     axes[2].annotate("all at once", (33, whole), (0, 5), textcoords="offset points", ha="right", fontsize="small")

@@ -44,9 +44,9 @@ def path() -> Figure:
     return figure
 
 
-def _box(ax: Axes, x: float, y: float, text: str, colour: str, half: float = 0.33) -> None:
+def _box(ax: Axes, x: float, y: float, text: str, color: str, half: float = 0.33) -> None:
     style = "round,pad=0.02,rounding_size=0.1"
-    ax.add_patch(FancyBboxPatch((x - half, y - 0.26), 2 * half, 0.52, boxstyle=style, fc="none", ec=colour, lw=1.5))
+    ax.add_patch(FancyBboxPatch((x - half, y - 0.26), 2 * half, 0.52, boxstyle=style, fc="none", ec=color, lw=1.5))
     ax.text(x, y - 0.01, text, ha="center", va="center", fontsize=12)
 
 

@@ -50,7 +50,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def _inline(picture: re.Match[str]) -> str:
-    """The picture as a part of the page, so that its colours follow the page from light to dark."""
+    """The picture as a part of the page, so that its colors follow the page from light to dark."""
     svg = base64.b64decode(picture[1]).decode()
     label = "The figure that the cell above draws; the text around it says what there is to see."
     return svg[svg.index("<svg") :].replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
