@@ -1,102 +1,136 @@
 """The laws of the house: who may import whom, and what each mechanism has beside its code."""
 
 import ast
+import importlib
 import inspect
 import re
 from pathlib import Path
 
+import laws
 import pytest
 
 import attnref
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE, DOCS = ROOT / "attnref", ROOT / "docs"
-CHAPTERS = ("sequence", "attention", "transformer", "models")
-# What each room may import of attnref ("" is its public names), and of others.
-OURS = {
-    "sequence": ("_checks", "sequence"),
-    "attention": ("_checks", "sequence", "attention"),
-    "transformer": ("_checks", "sequence", "attention", "transformer"),
-    "models": ("_checks", "sequence", "attention", "transformer", "models"),
-    "oracle": ("oracle",),
-    "fast": ("_checks", "attention.masks", "attention._features", "fast"),
-    "plot": ("_checks", "plot"),
-    "tasks": ("", "_checks", "sequence", "attention", "transformer", "models", "fast", "tasks", "plot"),
-}
-THEIRS = {room: {"torch", "jaxtyping"} for room in (*CHAPTERS, "fast")} | {"oracle": {"numpy"}}
-STANDARD = {"collections", "dataclasses", "functools", "itertools", "math", "typing"}
-
-FILES = sorted(p for p in PACKAGE.rglob("*.py") if p.name != "__init__.py")
-STEMS = sorted((p.parent.name, p.stem) for c in CHAPTERS for p in (PACKAGE / c).glob("[!_]*.py"))
+FILES = sorted(PACKAGE.rglob("*.py"))
+CODE = [path for path in FILES if path.name != "__init__.py"]
+STEMS = sorted((p.parent.name, p.stem) for c in laws.CHAPTERS for p in (PACKAGE / c).glob("[!_]*.py"))
 FIGURES = re.compile(
     r"!\[(?P<alt>[^\]]*)\]\((?P<path>[^)\s]+?)\.(?P<scheme>light|dark)\.svg#only-(?P<shown>light|dark)\)"
 )
+each_file = pytest.mark.parametrize("path", CODE, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+each_stem = pytest.mark.parametrize(("chapter", "stem"), STEMS, ids=lambda part: part)
 
 
 def imported(path):
-    """Every module named in an import of the file, docstrings left out; `from a import b` gives both a and a.b."""
+    """Every module named in an import of the file, docstrings left out."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            yield node.module or ""
+            if node.module == "attnref":  # a room, or a public name
+                rooms = [a.name for a in node.names if a.name in laws.ALLOWED_IMPORTS]
+                yield from (f"attnref.{name}" for name in rooms)
+                if len(rooms) < len(node.names):
+                    yield "attnref"
+            else:
+                yield node.module or ""
 
 
 def room(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.relative_to(PACKAGE).as_posix())
+@each_file
 def test_imports_keep_to_the_rooms(path):
-    here = room(path)
+    if path.parent == PACKAGE and path.name == "__main__.py":
+        return
+    ours, theirs = laws.ALLOWED_IMPORTS[room(path)]
     for name in imported(path):
         top, _, inner = name.partition(".")
-        if top == "attnref" and here in OURS:
-            allowed = OURS[here]
-            assert any(inner == own or (own and inner.startswith(own + ".")) for own in allowed), (
-                f"{path} imports {name}"
-            )
-        elif top == "attnref":  # _checks stands alone
-            raise AssertionError(f"{path} imports {name}")
-        elif here in THEIRS:
-            assert top in THEIRS[here] | STANDARD, f"{path} imports {name}"
+        if top == "attnref":
+            assert (inner.partition(".")[0] or "attnref") in ours, f"{path} imports {name}"
+        elif theirs is not None:
+            assert top in {*theirs, *laws.STANDARD_LIBRARY, "warnings", "unicodedata", "io"}, f"{path} imports {name}"
 
 
-def test_the_front_door_opens_every_public_name_and_nothing_else():
-    source = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
-    names = {alias.name for node in source.body if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert set(attnref.__all__) == names
-    for chapter, stem in STEMS:
-        module = ast.parse((PACKAGE / chapter / f"{stem}.py").read_text(encoding="utf-8"))
-        public = {node.name for node in module.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
-        assert {name for name in public if not name.startswith("_")} <= names, f"{chapter}/{stem}"
+def test_contributing_shows_the_table_of_imports():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    for name, (ours, theirs) in laws.ALLOWED_IMPORTS.items():
+        cells = [", ".join(f"`{part}`" for part in parts) for parts in (ours, theirs or ())]
+        if theirs is None:
+            cells[1] = "anything"
+        assert f"| `{name}` | {cells[0] or 'nothing'} | {cells[1]} |" in text
 
 
-@pytest.mark.parametrize(("chapter", "stem"), STEMS, ids=lambda part: part)
+def test_no_public_name_is_behind_an_underscore():
+    for name in attnref.__all__:
+        module = getattr(attnref, name).__module__
+        assert "._" not in module, f"{name} is defined in {module}"
+
+
+@each_stem
+def test_a_chapter_lists_the_public_names_of_its_files(chapter, stem):
+    module = ast.parse((PACKAGE / chapter / f"{stem}.py").read_text(encoding="utf-8"))
+    public = {node.name for node in module.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    listed = importlib.import_module(f"attnref.{chapter}").__all__
+    assert {name for name in public if not name.startswith("_")} <= set(listed)
+
+
+def test_the_root_joins_the_chapters():
+    """In the order of the chapters; names of the models chapter stay in attnref.models."""
+    found = [c for c in laws.CHAPTERS if (PACKAGE / c).is_dir() and c != "models"]
+    assert attnref.__all__ == [n for c in found for n in importlib.import_module(f"attnref.{c}").__all__]
+    assert len(set(attnref.__all__)) == len(attnref.__all__)
+
+
+@each_stem
 @pytest.mark.parametrize("where", ["oracle", "test", "mistakes", "page", "figure"])
-def test_every_mechanism_has_its_company(chapter, stem, where):
+def test_every_stem_has_its_company(chapter, stem, where):
+    page = laws.PAGE_OF.get(stem, stem)
     path = {
         "oracle": PACKAGE / "oracle" / f"{stem}.py",
         "test": ROOT / "tests" / chapter / f"test_{stem}.py",
         "mistakes": ROOT / "tests" / "planted" / f"{stem}.py",
-        "page": DOCS / chapter / f"{stem}.md",
-        "figure": DOCS / "figures" / f"{stem}.py",
+        "page": DOCS / chapter / f"{page}.md",
+        "figure": DOCS / "figures" / f"{page}.py",
     }[where]
-    assert path.is_file(), f"{chapter}/{stem} has no {path.relative_to(ROOT)}"
+    if where == "oracle" and stem in laws.COMPOSITIONS:
+        assert not path.exists(), f"{stem} has an oracle: it is a mechanism"
+    else:
+        assert path.is_file(), f"{chapter}/{stem} has no {path.relative_to(ROOT)}"
 
 
 @pytest.mark.parametrize("other", ["oracle", "fast"])
-def test_no_twin_without_its_mechanism(other):
+def test_nothing_beside_a_chapter_without_its_stem(other):
     stems = {stem for _, stem in STEMS}
     assert {p.stem for p in (PACKAGE / other).glob("[!_]*.py")} <= stems
 
 
-@pytest.mark.parametrize(("chapter", "stem"), STEMS, ids=lambda part: part)
-def test_a_file_holds_one_idea(chapter, stem):
-    lines = (PACKAGE / chapter / f"{stem}.py").read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 240, f"{len(lines)} lines: two ideas"
-    assert re.fullmatch(r'"""\S.*\."""', lines[0]), "the first line says the mechanism and its source"
+@each_file
+def test_a_file_holds_one_idea(path):
+    lines = path.read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= laws.MOST_LINES, f"{len(lines)} lines: two ideas"
+    assert re.fullmatch(r'"""\S.*\.("""|$)', lines[0]), "the first line says what the file holds"
+
+
+def docstrings():
+    """Every docstring of the package that names its source."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+                text = ast.get_docstring(node) or ""
+                if re.search(r"^Source:$", text, re.MULTILINE):
+                    name = getattr(node, "name", "")
+                    yield pytest.param(text, id=f"{path.relative_to(PACKAGE).as_posix()}:{name}")
+
+
+@pytest.mark.parametrize("text", list(docstrings()))
+def test_every_source_has_a_link(text):
+    source = re.split(r"^Source:\n", text, flags=re.MULTILINE)[1].split("\n\n")[0]
+    assert re.search(r"\]\(https?://\S+\)|\]\[attnref\.", source), source
 
 
 @pytest.mark.parametrize("name", attnref.__all__)

@@ -1,0 +1,41 @@
+"""The laws of the house as tables: what each room may import, which kind each stem is, which page teaches it.
+
+CONTRIBUTING.md shows `ALLOWED_IMPORTS` as a table, and a test holds the two equal.
+"""
+
+CHAPTERS = ("sequence", "attention", "transformer", "models", "variants")
+SHARED = ("protocols", "_checks", "_numerics")
+STANDARD_LIBRARY = {"collections", "contextlib", "dataclasses", "functools", "itertools", "math", "typing"}
+
+
+def _up_to(chapter: str) -> tuple[str, ...]:
+    """A chapter imports the shared files, the chapters before it, and itself."""
+    return (*SHARED, *CHAPTERS[: CHAPTERS.index(chapter) + 1])
+
+
+# Room: (what it may import of attnref, what it may import of other packages; None = anything).
+# "attnref" is the public names. Two arrows must never exist: chapter to `fast`, and anything but tests to `oracle`.
+ALLOWED_IMPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
+    "protocols": ((), ("torch",)),
+    "_checks": ((), ("torch",)),
+    "_numerics": ((), ("torch",)),
+    **{chapter: (_up_to(chapter), ("torch", "jaxtyping")) for chapter in CHAPTERS},
+    "oracle": (("oracle",), ("numpy",)),
+    "fast": ((*SHARED, *CHAPTERS, "fast"), ("torch", "jaxtyping")),
+    "plot": (("_checks", "plot"), ("torch", "numpy", "matplotlib", "cycler")),
+    "interop": ((*SHARED, *CHAPTERS, "interop"), ("torch", "transformers")),
+    "tasks": (("attnref", *SHARED, *CHAPTERS, "fast", "plot", "tasks"), None),
+}
+
+# A mechanism has code, oracle, tests, planted mistakes, a page and figures. A composition is made of mechanisms: it has
+# no oracle unless its paper has a sum of its own to write.
+COMPOSITIONS = {"encoder_decoder"}
+
+# Stems that are taught on the page of another, which has their figures too.
+PAGE_OF = {
+    "markov": "autoregressive",
+    "latent": "autoregressive",
+    "encoder_decoder": "seq2seq",
+}
+
+MOST_LINES = 240  # of a file of the package: past about 200 lines it holds two ideas
