@@ -1,16 +1,16 @@
-"""How long what reads like its equation takes, over the fast way to the same: `python benchmarks/attention.py`.
+"""Time of the reference over the time of the fast version: `python benchmarks/attention.py`.
 
 Ratios only, of medians of interleaved runs in one process: both see the same machine in the same minute.
 """
 
 import argparse
-import statistics
 import time
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
 
 import torch
+from _runs import medians
 from torch import Tensor
 
 import attnref
@@ -36,32 +36,28 @@ def seconds(call: Callable[[], Tensor], training: bool) -> float:
     return time.perf_counter() - start
 
 
-def compare(name: str, slow: Callable[[], Tensor], fast: Callable[[], Tensor], runs: int = 7) -> None:
-    """Print slow / fast, forward alone and with backward."""
+def compare(name: str, first: Callable[[], Tensor], second: Callable[[], Tensor]) -> None:
+    """Print the time of the first over that of the second, forward alone and with the backward pass."""
     ratios = []
     for training in (False, True):
-        times: tuple[list[float], list[float]] = ([], [])
-        for run in range(runs + 2):
-            for call, kept in zip((slow, fast), times, strict=True):
-                taken = seconds(call, training)
-                if run >= 2:  # the first two warm up
-                    kept.append(taken)
-        ratios.append(statistics.median(times[0]) / statistics.median(times[1]))
+        calls = {"first": lambda t=training: seconds(first, t), "second": lambda t=training: seconds(second, t)}
+        times = medians(calls, runs=7, warm_up=2)
+        ratios.append(times["first"] / times["second"])
     print(f"{name:52} {ratios[0]:10.2f} {ratios[1]:14.2f}", flush=True)
 
 
 def leaf(*shape: int) -> Tensor:
-    """Random numbers that ask for a gradient."""
+    """A random tensor that requires its gradient."""
     return torch.randn(*shape, device=DEVICE, requires_grad=True)
 
 
 def masks(n: int) -> tuple[tuple[Tensor | None, str], ...]:
-    """None, and causal; with a word for the table."""
+    """None, and causal; each with its label in the table."""
     return (None, ""), (attnref.causal_mask(n, device=DEVICE), ", causal")
 
 
 def scaled() -> None:
-    """The equation against torch's fused kernel."""
+    """The reference against torch's fused kernel."""
     for n in (128, 512, 1024):
         q, k, v = (leaf(1, 8, n, 64) for _ in range(3))
         for mask, kind in masks(n):
@@ -73,7 +69,7 @@ def scaled() -> None:
 
 
 def tiled() -> None:
-    """The whole table, the readable tiles and the fused kernel against the fast tiles."""
+    """Attention that stores all scores, the tiled reference and the fused kernel against fast tiled attention."""
     others = {
         "scaled dot-product": attnref.scaled_dot_product_attention,
         "tiled, reference": attnref.tiled_attention,
@@ -106,7 +102,7 @@ def heads() -> None:
 
 
 def additive() -> None:
-    """One broadcast against a few queries at a time."""
+    """All queries at once against blocks of queries."""
     for n in (32, 128, 512):
         q, k, v = (leaf(n, 64) for _ in range(3))
         weights = {"w_q": leaf(64, 64), "w_k": leaf(64, 64), "v_a": leaf(64)}
@@ -118,7 +114,7 @@ def additive() -> None:
 
 
 def recurrent() -> None:
-    """Loops over the steps against torch's kernels."""
+    """Loops over the positions against torch's kernels."""
     for batch, d_h in ((1, 64), (64, 128)):
         for slow, fast in ((attnref.RNN, FastRNN), (attnref.LSTM, FastLSTM), (attnref.GRU, FastGRU)):
             ours, theirs, x = slow(32, d_h).to(DEVICE), fast(32, d_h).to(DEVICE), leaf(batch, 128, 32)
@@ -132,14 +128,14 @@ def recurrent() -> None:
 
 
 def main() -> None:
-    """Print the table, or the part of it that is named."""
+    """Print the table, or the parts of it that are named."""
     parts = {part.__name__: part for part in (scaled, tiled, heads, additive, recurrent)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"any of {', '.join(parts)} (default: all)")
     chosen = parser.parse_args().parts or list(parts)
     if unknown := [part for part in chosen if part not in parts]:
         parser.error(f"there is no part {unknown[0]!r}; the parts are {', '.join(parts)}")
-    print(f"torch {torch.__version__}, {DEVICE}, {torch.get_num_threads()} threads; over 1: the second is faster")
+    print(f"torch {torch.__version__}, {DEVICE}, {torch.get_num_threads()} threads; above 1 the second is faster")
     print(f"{'first / second':52} {'forward':>10} {'with backward':>14}")
     for part in chosen:
         parts[part]()

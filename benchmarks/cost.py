@@ -1,9 +1,9 @@
-"""What attention costs in time and memory as the input grows: `python benchmarks/cost.py`.
+"""Time and memory of attention as the input grows: `python benchmarks/cost.py`.
 
-One sequence, one thread, no gradients. Times are medians of interleaved runs after one that does not count: on a CPU
-the seconds that the processor spent on this program, on CUDA those between two events. Memory is the greatest sum of
-bytes that tensors held at one moment, inputs left out: on a CPU added up from the allocations that torch.profiler
-records, on CUDA as the allocator says. The table goes to the screen, the numbers to docs/figures/cost.json.
+One sequence, one thread, no gradients. Times are medians of interleaved runs after a warm-up: on a CPU the seconds of
+CPU time, on CUDA those between two events. Memory is the peak of the bytes in tensors, without the inputs: on a CPU the
+sum of the allocations that torch.profiler records, on CUDA the allocator's own number. The table is printed, and its
+numbers are written to docs/figures/cost.json.
 """
 
 import argparse
@@ -15,10 +15,12 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from _runs import FIGURES, medians
 from torch import Tensor
 
 import attnref
@@ -28,14 +30,14 @@ from attnref.fast.linear import linear_attention as fast_linear
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fused
 from attnref.fast.tiled import tiled_attention as fast_tiled
 
-OUT = Path(__file__).parents[1] / "docs" / "figures" / "cost.json"
-TAIL = 1024  # slopes are fitted from here on, where fixed costs have faded
-SHORTEST = 0.01  # seconds that one measurement takes at least: short calls are repeated
+OUT = FIGURES / "cost.json"
+TAIL = 1024  # slopes are fitted from this length on, where fixed costs no longer matter
+SHORTEST = 0.01  # seconds: shorter calls are repeated until a measurement takes as long
 Attend = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Any]]
 
 
 def mechanisms(d: int, device: torch.device) -> dict[str, tuple[Attend, int]]:
-    """What is measured, and up to which n."""
+    """The mechanisms, and the largest n at which each is measured."""
     rnn = attnref.RNN(d, d).to(device)
     return {
         "naive": (attnref.scaled_dot_product_attention, 8192),
@@ -46,12 +48,12 @@ def mechanisms(d: int, device: torch.device) -> dict[str, tuple[Attend, int]]:
         "efficient": (fast_efficient, 65536),
         "linear": (fast_linear, 65536),
         "linear, causal": (fast_causal_linear, 65536),
-        "RNN": (lambda query, *_: rnn(query.flatten(0, 1)), 16384),  # heads are samples to it
+        "RNN": (lambda query, *_: rnn(query.flatten(0, 1)), 16384),  # each head is a sequence of the batch
     }
 
 
 def seconds(call: Callable[[], object], device: torch.device, repeats: int) -> float:
-    """One measurement, for one call."""
+    """One measurement: seconds for each call."""
     if device.type == "cuda":
         start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
         start.record()
@@ -66,8 +68,8 @@ def seconds(call: Callable[[], object], device: torch.device, repeats: int) -> f
     return (time.process_time() - begun) / repeats
 
 
-def most_bytes(call: Callable[[], object], device: torch.device) -> int:
-    """The most that was held at one moment, beyond what was held before."""
+def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
+    """Peak of the bytes in tensors during a call, beyond those before it."""
     if device.type == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
@@ -82,16 +84,16 @@ def most_bytes(call: Callable[[], object], device: torch.device) -> int:
         result = call()
     del result
     recorded: list[Any] = profile.profiler.kineto_results.events()  # pyright: ignore[reportOptionalMemberAccess]
-    held = most = 0
+    held = peak = 0
     for event in sorted((e for e in recorded if e.name() == "[memory]"), key=lambda e: e.start_ns()):
         held += event.nbytes()
-        most = max(most, held)
-    return most
+        peak = max(peak, held)
+    return peak
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Some builds of torch write a line to the error stream for each profile."""
+    """Some builds of torch write a line to stderr for each profile."""
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
@@ -109,7 +111,7 @@ def slope(ns: list[int], measured: list[float]) -> float:
 
 
 def crossover(first: dict[str, Any], second: dict[str, Any]) -> float | None:
-    """From which n on the first takes less time than the second, interpolated; None if always, infinity if never."""
+    """The n from which the first takes less time than the second, interpolated; None if always, infinity if never."""
     both = [n for n in first["n"] if n in second["n"]]
     lead = [math.log(first["seconds"][first["n"].index(n)] / second["seconds"][second["n"].index(n)]) for n in both]
     if lead[-1] >= 0:
@@ -129,28 +131,25 @@ def measure(device: torch.device, heads: int, d: int, longest: int, runs: int) -
         query, key, value = (torch.randn(1, heads, n, d, device=device) for _ in range(3))
         calls = {
             name: lambda attend=attend: attend(query, key, value)  # noqa: B023 - called before the next n
-            for name, (attend, most) in mechanisms(d, device).items()
-            if n <= most
+            for name, (attend, largest) in mechanisms(d, device).items()
+            if n <= largest
         }
-        held = {name: most_bytes(call, device) for name, call in calls.items()}  # warms up, too
+        peaks = {name: peak_bytes(call, device) for name, call in calls.items()}  # warms up, too
         repeats = {name: max(1, round(SHORTEST / seconds(call, device, 1))) for name, call in calls.items()}
-        times: dict[str, list[float]] = {name: [] for name in calls}
-        for _ in range(runs):
-            for name, call in calls.items():
-                times[name].append(seconds(call, device, repeats[name]))
+        times = medians({name: partial(seconds, calls[name], device, repeats[name]) for name in calls}, runs)
         for name in calls:
             row = rows.setdefault(name, {"n": [], "seconds": [], "bytes": []})
             row["n"].append(n)
-            row["seconds"].append(float(f"{statistics.median(times[name]):.3g}"))
-            row["bytes"].append(held[name])
+            row["seconds"].append(float(f"{times[name]:.3g}"))
+            row["bytes"].append(peaks[name])
         print(f"n={n:<6}", "  ".join(f"{name} {rows[name]['seconds'][-1] * 1e3:.3g} ms" for name in calls), flush=True)
         n *= 2
     return rows
 
 
 def memory(device: torch.device, heads: int, d: int, n: int) -> None:
-    """Print the bytes that the exact forms hold at one length, without gradients and with them."""
-    print(f"MiB beyond the inputs, n={n}, {heads} heads of width {d}, float32")
+    """Print the peak memory of exact attention at one length, without gradients and with them."""
+    print(f"MiB beyond the inputs, n={n}, {heads} heads of dimension {d}, float32")
     print(f"{'':22}{'forward':>10}{'with backward':>15}")
     for name in ("naive", "tiled, reference", "tiled", "fused"):
         attend = mechanisms(d, device)[name][0]
@@ -160,29 +159,29 @@ def memory(device: torch.device, heads: int, d: int, n: int) -> None:
             return torch.autograd.grad(attend(*leaves)[0].sum(), leaves)
 
         with torch.no_grad():
-            forward = most_bytes(lambda attend=attend, leaves=leaves: attend(*leaves), device)
-        print(f"{name:22}{forward / 2**20:10.1f}{most_bytes(learn, device) / 2**20:15.1f}")
+            forward = peak_bytes(lambda attend=attend, leaves=leaves: attend(*leaves), device)
+        print(f"{name:22}{forward / 2**20:10.1f}{peak_bytes(learn, device) / 2**20:15.1f}")
 
 
 def main() -> None:
     """Measure, print the table, write the numbers."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--heads", type=int, default=1)
-    parser.add_argument("--width", type=int, default=64, help="of a head")
-    parser.add_argument("--longest", type=int, default=65536, help="stop here")
+    parser.add_argument("--head-dim", type=int, default=64)
+    parser.add_argument("--longest", type=int, default=65536, help="the largest n")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--memory", type=int, metavar="N", help="print the memory of the exact forms at n=N, no more")
-    parser.add_argument("--out", type=Path, help="instead of the file above, which is for the usual settings alone")
+    parser.add_argument("--memory", type=int, metavar="N", help="print only the memory of exact attention, at n=N")
+    parser.add_argument("--out", type=Path, help="default: the file above, for the default settings")
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     device = torch.device(given.device)
     if given.memory:
-        memory(device, given.heads, given.width, given.memory)
+        memory(device, given.heads, given.head_dim, given.memory)
         return
     with torch.no_grad():
-        rows = measure(device, given.heads, given.width, given.longest, given.runs)
+        rows = measure(device, given.heads, given.head_dim, given.longest, given.runs)
     for row in rows.values():
         enough = sum(n >= TAIL for n in row["n"]) > 1
         row["slope_seconds"], row["slope_bytes"] = (
@@ -192,18 +191,18 @@ def main() -> None:
     crossovers = {f"{a} / {b}": crossover(rows[a], rows[b]) for a, b in pairs}
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else torch.backends.cpu.get_cpu_capability()
-    told = {
+    settings = {
         "torch": torch.__version__,
         "device": f"{device.type}, {name}",
         "threads": torch.get_num_threads(),
         "allocator": "torch's, CUDA" if device.type == "cuda" else os.environ.get("LD_PRELOAD") or _libc(),
         "dtype": "float32",
         "heads": given.heads,
-        "width": given.width,
+        "head_dim": given.head_dim,
         "runs": given.runs,
         "slopes from n": TAIL,
     }
-    print(", ".join(f"{what} {value}" for what, value in told.items()))
+    print(", ".join(f"{what} {value}" for what, value in settings.items()))
     print(f"{'':22}{'at n':>7}{'ms':>10}{'MiB':>10}{'time ~ n^':>11}{'memory ~ n^':>13}")
     for name, row in rows.items():
         print(
@@ -213,9 +212,9 @@ def main() -> None:
     for pair, n in crossovers.items():
         print(f"{pair}: {_when(n)}")
     crossovers = {pair: None if n is None or math.isinf(n) else round(n) for pair, n in crossovers.items()}
-    usual = all(getattr(given, name) == parser.get_default(name) for name in ("heads", "width", "longest", "runs"))
-    if out := given.out or (OUT if usual else None):
-        text = json.dumps({**told, "rows": rows, "crossover": crossovers}, indent=1)
+    default = all(getattr(given, name) == parser.get_default(name) for name in ("heads", "head_dim", "longest", "runs"))
+    if out := given.out or (OUT if default else None):
+        text = json.dumps({**settings, "rows": rows, "crossover": crossovers}, indent=1)
         out.write_text(text + "\n", encoding="utf-8")
 
 

@@ -1,32 +1,28 @@
-"""How long an input the last state can carry, and attention: `python benchmarks/lengths.py`.
+"""Up to which length a model copies its input, with attention and without: `python benchmarks/lengths.py`.
 
-Models read random digits and write them down again. In training every length from 1 to 30 comes up alike, so one model
-serves all lengths; it is then measured at each on sequences drawn anew, writing on its own. Every model of a seed draws
+Models read random digits and copy them. In training every length from 1 to 30 is equally likely, so one model serves
+all lengths; it is then measured at each length on sequences drawn anew, fed its own output. Every model of a seed draws
 the same training sequences, and all are measured on the same ones. One thread, so the same machine gives the same
-numbers. The table goes to the screen and the figures behind it to docs/figures/seq2seq_lengths.json.
+numbers. The tables are printed, and their numbers are written to docs/figures/seq2seq_lengths.json.
 """
 
-import argparse
-import json
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
+from _runs import cpu_seconds, options, spread, train_all, write
 from torch import Tensor, nn
 
 from attnref import AdditiveAttention, Seq2Seq
 
-STEPS, SEEDS, BATCH, RATE, LONGEST = 1200, [0, 1, 2], 64, 5e-3, 30
+STEPS, BATCH, RATE, LONGEST = 1200, 64, 5e-3, 30
 LENGTHS = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 35, 40]
 BEGIN, VOCAB = 0, 11  # token 0 begins; 1 to 10 are the digits
-OUT = Path(__file__).parents[1] / "docs" / "figures" / "seq2seq_lengths.json"
 
 
 class Kind(NamedTuple):
-    """A model to measure: its link, its width, and how many times the steps it learns for."""
+    """A model to measure: with attention or without, its hidden size, and how many times the steps it trains for."""
 
     attention: bool
     d_h: int = 64
@@ -97,7 +93,6 @@ def measure(model: Seq2Seq, batch: int = 1000) -> tuple[list[float], list[float]
 
 def run(name: str, seed: int, steps: int) -> Run:
     """Train one model and measure it."""
-    torch.set_num_threads(1)
     kind, start = KINDS[name], time.process_time()
     model = train(kind, seed, kind.times * steps)
     seconds = time.process_time() - start
@@ -105,53 +100,31 @@ def run(name: str, seed: int, steps: int) -> Run:
     return Run(name, seed, sum(p.numel() for p in model.parameters()), *measure(model), round(seconds, 1))
 
 
-def kept(run: Run) -> dict[str, Any]:
-    """What goes to the file: all that the same machine would measure again, so not the time."""
-    return {name: value for name, value in run._asdict().items() if name != "cpu_seconds"}
-
-
 def table(runs: list[Run], share: str) -> str:
-    """Mean over the seeds, then the least and the greatest, in percent."""
+    """A row for each length, a column for each model, in percent."""
     lines = [f"{'length':>6}" + "".join(f"{name:>18}" for name in KINDS)]
-    for place, n in enumerate(LENGTHS):
+    for at, n in enumerate(LENGTHS):
         cells = []
         for name in KINDS:
-            shares = [100 * getattr(run, share)[place] for run in runs if run.kind == name]
-            cells.append(f"{sum(shares) / len(shares):8.1f} ({min(shares):3.0f}-{max(shares):3.0f})")
+            cells.append(spread([100 * getattr(run, share)[at] for run in runs if run.kind == name], "8.1f", "3.0f"))
         lines.append(f"{n:6}" + "".join(f"{cell:>18}" for cell in cells))
     return "\n".join(lines)
 
 
 def main() -> None:
     """Print the tables and write the file."""
-    parser = argparse.ArgumentParser(description="Accuracy against input length, with and without attention.")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--steps", type=int, default=STEPS, help="batches of 64 sequences")
-    parser.add_argument("--workers", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--out", type=Path, help="the file above, if seeds and steps are the usual")
-    args = parser.parse_args()
+    given = options("Accuracy against input length, with and without attention.", STEPS, f"{BATCH} sequences")
+    jobs = [(name, seed, given.steps) for name in KINDS for seed in given.seeds]
+    runs = train_all(run, jobs, given.workers)
 
-    jobs = [(name, seed, args.steps) for name in KINDS for seed in args.seeds]
-    with ProcessPoolExecutor(args.workers) as pool:
-        runs = list(pool.map(run, *zip(*jobs, strict=True)))
-
-    print(f"{args.steps} steps of {BATCH} sequences of 1 to {LONGEST} digits, seeds {args.seeds}")
+    print(f"{given.steps} steps of {BATCH} sequences of 1 to {LONGEST} digits, seeds {given.seeds}")
     for name, kind in KINDS.items():
         own = [run for run in runs if run.kind == name]
-        seconds = sum(run.cpu_seconds for run in own) / len(own)
-        print(
-            f"{name}: d_h={kind.d_h}, {own[0].weights} weights, {kind.times * args.steps} steps, {seconds:.0f} s of CPU"
-        )
+        steps, seconds = kind.times * given.steps, cpu_seconds(own)
+        print(f"{name}: d_h={kind.d_h}, {own[0].weights} weights, {steps} steps, {seconds:.0f} s of CPU")
     for share, what in (("exact", "sequences"), ("tokens", "tokens")):
-        print(f"\n{what} right, % (least and greatest of the seeds)\n{table(runs, share)}")
-
-    out = args.out or (OUT if (args.seeds, args.steps) == (SEEDS, STEPS) else None)
-    if out:
-        about = {"command": "python benchmarks/lengths.py", "torch": torch.__version__.split("+")[0]}
-        about |= {"steps": args.steps, "seeds": args.seeds, "batch": BATCH, "longest": LONGEST, "lengths": LENGTHS}
-        rows = ",\n".join(f"  {json.dumps(kept(run))}" for run in runs)
-        head = json.dumps(about)[1:-1]
-        out.write_text(f'{{{head}, "runs": [\n{rows}\n]}}\n', encoding="utf-8")
+        print(f"\n{what} right, % (mean, min-max over the seeds)\n{table(runs, share)}")
+    write(given, "seq2seq_lengths", "lengths", runs, batch=BATCH, longest=LONGEST, lengths=LENGTHS)
 
 
 if __name__ == "__main__":

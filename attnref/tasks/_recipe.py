@@ -1,17 +1,26 @@
-"""What the tasks share: how a reader is trained, and how its weights are kept."""
+"""What the trainings share: a seed, an optimizer, one thread."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
-from attnref.tasks import extra
+from attnref._checks import check_at_least
+from attnref.tasks._extra import extra
 
 Batch = TypeVar("Batch")
+Reader = TypeVar("Reader", bound=nn.Module)
+SEEDS = 2**64  # torch takes seeds below this
+
+
+def check_training(who: str, seed: int, steps: int) -> None:
+    """The seed is one that torch takes, and there is something to train on."""
+    check_at_least(who, 0, seed=seed)
+    if seed >= SEEDS:
+        raise ValueError(f"{who}: seed must be below 2**64, got {seed}.")
+    check_at_least(who, 1, steps=steps)
 
 
 @contextmanager
@@ -22,8 +31,19 @@ def drawn_from(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Matrices this small gain nothing from a second core, and sums that are never split do not depend on how many."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 def fit(
-    model: nn.Module,
+    reader: Reader,
     batches: Iterable[Batch],
     loss_of: Callable[[Batch], Tensor],
     *,
@@ -31,55 +51,37 @@ def fit(
     rate: float,
     name: str,
     progress: bool,
-    watch: Callable[[int], None] | None = None,
+    watch: Callable[[int, Reader], None] | None = None,
 ) -> list[float]:
     """Train with AdamW, one cycle of the learning rate, gradients clipped to norm 1.
 
     Args:
-        model: What learns.
+        reader: The model to train.
         batches: As many batches as there are steps.
         loss_of: The loss of one batch.
         steps: How many batches there are; the cycle of the learning rate spans them.
-        rate: The greatest learning rate.
-        name: What the progress bar says.
+        rate: The maximum of the learning rate.
+        name: The label of the progress bar.
         progress: Whether to show it.
-        watch: Called after each step with its number, from 1.
+        watch: Called after each step with its number, from 1, and the reader so far.
 
     Returns:
         The loss of each step.
     """
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate)
+    optimizer = torch.optim.AdamW(reader.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
 
     losses: list[float] = []
-    bar = extra("tqdm").tqdm(batches, total=steps, disable=not progress, desc=name)
-    for batch in bar:
-        loss = loss_of(batch)
-        optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        schedule.step()
-        losses.append(loss.item())
-        bar.set_postfix(loss=f"{losses[-1]:.4f}")
-        if watch is not None:
-            watch(len(losses))
+    with extra("tqdm").tqdm(batches, total=steps, disable=not progress, desc=name) as bar:
+        for batch in bar:
+            loss = loss_of(batch)
+            optimizer.zero_grad()
+            loss.backward()
+            nn.utils.clip_grad_norm_(reader.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(loss.item())
+            bar.set_postfix(loss=f"{losses[-1]:.4f}")
+            if watch is not None:
+                watch(len(losses), reader)
     return losses
-
-
-def save(model: nn.Module, path: str | Path, about: dict[str, Any]) -> None:
-    """Write weights, in half precision, and what they are of to a safetensors file.
-
-    Half the bytes; what is measured on the shipped weights was loaded, so it includes what the rounding costs.
-    """
-    tensors = {name: tensor.half().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    one = json.dumps(about)  # one entry: the order of several may vary
-    extra("safetensors.torch").save_file(tensors, path, metadata={"reader": one})
-
-
-def read(path: str | Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """What `save` has written: what the weights are of, and the weights, in single precision."""
-    with extra("safetensors").safe_open(path, framework="pt") as file:
-        about = json.loads(file.metadata()["reader"])
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (no dict)
-    return about, weights

@@ -2,15 +2,16 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
 
 from attnref import AdditiveAttention, LuongAttention, Seq2Seq
 from attnref._checks import check_choice
-from attnref.tasks import _recipe, one_thread
-from attnref.tasks.dates_data import PARTS, Sample, characters, training_batches
+from attnref.tasks import _recipe, _weights
+from attnref.tasks._task import Option, Shipped, Task
+from attnref.tasks.dates_data import PARTS, Sample, characters, held_out_samples, training_batches
 
 STEPS, BATCH, RATE = 300, 128, 4e-3
 Scored = Literal["additive", "dot", "general", "concat"]
@@ -24,8 +25,8 @@ class Reading(NamedTuple):
 
     Attributes:
         iso: The date as `YYYY-MM-DD`.
-        weights: Where the model looked, (10, n_chars): row i holds the weights on the characters of the text while
-            character i of `iso` was written. None for a model without attention.
+        weights: The attention weights, (10, n_chars): row i is over the characters of the text, for the step that wrote
+            character i of `iso`. None for a model without attention.
     """
 
     iso: str
@@ -37,12 +38,12 @@ class DateReader(nn.Module):
 
     Args:
         characters: Every character that a date may be written with.
-        attention: Whether the decoder looks back, or has the encoder's last state alone.
-        score: How it scores what it looks at: "additive" with `AdditiveAttention`; "dot", "general" or "concat" with
+        attention: Whether the decoder attends to the encoder's hidden states, or has the last of them alone.
+        score: The score of the attention: "additive" is `AdditiveAttention`; "dot", "general" and "concat" are those of
             `LuongAttention`.
-        d_embed: Width of an embedded character.
-        d_h: Width of the encoder's and the decoder's hidden states.
-        d_a: Width of the hidden layer that scores a character, for "additive" and "concat".
+        d_embed: Size of the embedding of a character.
+        d_h: Size of the hidden states of encoder and decoder.
+        d_a: Size of the hidden layer of the scores "additive" and "concat".
 
     Raises:
         ValueError: There is no such score.
@@ -68,7 +69,8 @@ class DateReader(nn.Module):
         check_choice("DateReader", "score", score, SCORES)
         super().__init__()
         self.characters = characters
-        self.recipe = {"attention": attention, "score": score, "d_embed": d_embed, "d_h": d_h, "d_a": d_a}
+        self.recipe = {"characters": characters, "attention": attention, "score": score}
+        self.recipe |= {"d_embed": d_embed, "d_h": d_h, "d_a": d_a}
         self.token = {character: index for index, character in enumerate(characters, start=1)}  # 0 is padding
         self.model = Seq2Seq(
             1 + len(characters),
@@ -86,7 +88,7 @@ class DateReader(nn.Module):
         """Read several dates at once. No gradient is kept.
 
         Raises:
-            TypeError: `texts` is a single string, or holds something that is none.
+            TypeError: `texts` is a single string, or holds something that is no string.
             ValueError: A text is empty, or has a character the model does not know.
         """
         if isinstance(texts, str):
@@ -101,7 +103,7 @@ class DateReader(nn.Module):
         return [Reading(iso, w[:, : len(text)]) for iso, w, text in zip(isos, weights, texts, strict=True)]
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Tokens of the texts, (batch, n), zero where a text is shorter than the longest; and True where it is not."""
+        """Tokens of the texts, (batch, n), zero for padding; and their token mask, True for a character."""
         for text in texts:
             self._check(text)
         n = max(map(len, texts))
@@ -114,16 +116,16 @@ class DateReader(nn.Module):
             raise TypeError(f"DateReader: text must be a str, got {type(text).__name__}.")
         if not text:
             raise ValueError("DateReader: text must hold at least one character, got ''.")
-        for place, character in enumerate(text):
+        for position, character in enumerate(text):
             if character not in self.token:
                 raise ValueError(
                     "DateReader: text must be written with the characters of the training dates, "
-                    f"got {character!r} at position {place} of {text!r}."
+                    f"got {character!r} at position {position} of {text!r}."
                 )
 
     def save(self, path: str | Path) -> None:
-        """Write characters, and weights in half precision, to a safetensors file that `load` makes a reader from."""
-        _recipe.save(self.model, path, {"characters": self.characters, **self.recipe})
+        """Write the weights, in half precision, to a safetensors file that `attnref.tasks.load` reads."""
+        _weights.save(self.model, path, self.recipe)
 
 
 def _attend(score: Scored, d_h: int, d_a: int) -> AdditiveAttention | LuongAttention:
@@ -132,19 +134,7 @@ def _attend(score: Scored, d_h: int, d_a: int) -> AdditiveAttention | LuongAtten
     return LuongAttention(d_h, d_h, score=score, d_a=d_a if score == "concat" else None)
 
 
-def load(
-    path: str | Path | None = None, *, attention: bool = True, device: torch.device | str | None = None
-) -> DateReader:
-    """Load a trained reader; the shipped one, with or without attention, when no file is named."""
-    stem = "dates" if attention else "dates-no-attention"
-    path = Path(__file__).with_name(f"{stem}.safetensors") if path is None else path
-    about, weights = _recipe.read(path)
-    reader = DateReader(**about)
-    reader.model.load_state_dict(weights)
-    return reader.to(device).eval()
-
-
-@one_thread()
+@_recipe.one_thread()
 def train(
     seed: int = 0,
     *,
@@ -161,17 +151,22 @@ def train(
 
     Args:
         seed: Draws the first weights and the training dates.
-        attention: Whether the decoder may look back.
-        score: How it scores what it looks at, see `DateReader`.
+        attention: Whether the decoder attends to the encoder's hidden states.
+        score: The score of the attention, see `DateReader`.
         steps: How many batches of 128 dates are learned from.
-        device: Where to train; the CPU when left out.
+        device: Where to train; the CPU if omitted.
         progress: Whether to show a progress bar.
-        watch: Called after each step with the number of steps done and the reader so far, to measure on the way.
+        watch: Called after each step with the number of steps done and the reader so far.
 
     Returns:
         reader: The trained reader, in evaluation mode.
         losses: The loss of each step, in nats per written character.
+
+    Raises:
+        ValueError: There is no such score, no step to train for, or the seed is not one of torch's.
     """
+    check_choice("dates.train", "score", score, SCORES)
+    _recipe.check_training("dates.train", seed, steps)
     with _recipe.drawn_from(seed):
         reader = DateReader(characters(), attention=attention, score=score).to(device)
 
@@ -181,16 +176,8 @@ def train(
         logits, _ = reader.model(source, target[:, :-1], mask)
         return nn.functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
 
-    losses = _recipe.fit(
-        reader.model,
-        training_batches(steps, BATCH, seed),
-        loss_of,
-        steps=steps,
-        rate=RATE,
-        name="dates",
-        progress=progress,
-        watch=None if watch is None else lambda step: watch(step, reader),
-    )
+    batches = training_batches(steps, BATCH, seed)
+    losses = _recipe.fit(reader, batches, loss_of, steps=steps, rate=RATE, name="dates", progress=progress, watch=watch)
     return reader.eval(), losses
 
 
@@ -210,11 +197,11 @@ class Score(NamedTuple):
 def measure(reader: DateReader, samples: Sequence[Sample], batch: int = 512) -> Score:
     """Measure exact match, and the share of attention that lies on the right characters.
 
-    While a digit of the year is written, the weights on the characters that carry the year are summed, and likewise
-    for the month and the day; the sum is averaged over the part's digits (four, two, two) and over the dates, right
-    or wrong. The characters are those of the field in CLDR's pattern (`Sample.spans`). The two hyphens carry nothing,
-    so what the model looks at while it writes them is not counted. The model writes on its own, and is fed what it
-    wrote itself.
+    For each digit of the year that is written, the attention weights on the characters that carry the year are summed,
+    and likewise for the month and the day; the sum is averaged over the part's digits (four, two, two) and over the
+    dates, right or wrong. The characters are those of the field in CLDR's pattern (`Sample.spans`). The two hyphens
+    carry nothing, so the attention weights of their steps are not counted. The model is fed what it wrote itself, not
+    the right characters.
     """
     right, sums = 0, dict.fromkeys(PARTS, 0.0)
     for start in range(0, len(samples), batch):
@@ -230,3 +217,36 @@ def measure(reader: DateReader, samples: Sequence[Sample], batch: int = 512) -> 
     shares = {part: total / len(samples) / len(PARTS[part]) for part, total in sums.items()}
     shares["all"] = sum(sums.values()) / len(samples) / sum(map(len, PARTS.values()))
     return Score(right / len(samples), shares)
+
+
+def _report(reader: DateReader, _: dict[str, Any]) -> tuple[float, str]:
+    score = measure(reader, held_out_samples())
+    shares = ", ".join(f"{part} {share:.3f}" for part, share in score.shares.items())
+    line = f"exact match {score.exact:.4f}"
+    return score.exact, line + (f"; attention on the right characters: {shares}" if shares else "")
+
+
+TASK = Task(
+    name="dates",
+    about="dates as people write them in eight languages, to ISO: 4 novembre 2001 -> 2001-11-04",
+    merit="exact match",
+    steps=STEPS,
+    options=(
+        Option(
+            "attention",
+            {score: {"attention": True, "score": score} for score in SCORES}
+            | {"none": {"attention": False, "score": "additive"}},
+            "additive",
+            "the score of the attention",
+        ),
+    ),
+    shipped=(
+        Shipped("dates", "attention additive", {"attention": "additive"}),
+        Shipped("dates-no-attention", "attention none", {"attention": "none"}),
+    ),
+    reader=DateReader,
+    train=train,
+    report=_report,
+    held_out=lambda: f"{len(held_out_samples())} held-out dates, none of them in training in any language",
+    weights=lambda reader: reader.model,
+)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any, NamedTuple
 
-from attnref.tasks import extra
+from attnref._checks import check_choice
+from attnref.tasks._extra import extra
 
 LOCALES = ("en", "fr", "de", "es", "it", "pt", "ko", "ja")
 STYLES = ("full", "long", "medium")
@@ -39,11 +40,16 @@ class Sample(NamedTuple):
 
 
 def write(day: datetime.date, locale: str, style: str) -> Sample:
-    """Write a day in the way of a language, and note where its year, month and day stand.
+    """Write a day as people of a language do, and note which characters are its year, month and day.
 
     The pattern is CLDR's, as Babel carries it. A span is the field of the pattern and nothing around it: Spanish
     "de" belongs to no part, while CLDR counts Korean 월 (month) to the month's name and 년 (year) to the pattern.
+
+    Raises:
+        ValueError: There is no such locale or style.
     """
+    check_choice("dates_data.write", "locale", locale, LOCALES)
+    check_choice("dates_data.write", "style", style, STYLES)
     babel_dates, fields, pattern = _pattern(locale, style)
     written = babel_dates.DateTimeFormat(day, locale)
     text, spans = "", {}

@@ -1,7 +1,8 @@
 """Handwritten digits cut into patches: sixteen tokens attend to each other, and their mean says which digit it is."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from attnref import MultiHeadAttention, efficient_attention, linear_attention, scaled_dot_product_attention
 from attnref._checks import check_choice
-from attnref.tasks import _recipe, one_thread
-from attnref.tasks.digit_rows_data import training_batches
+from attnref.tasks import _recipe, _weights
+from attnref.tasks._task import Option, Shipped, Task
+from attnref.tasks.digits_data import SPLITS, check_images, held_out_digits, training_batches
 
 STEPS, BATCH, RATE = 400, 128, 4e-3
 SIZE, PATCH = 8, 2  # pixels along one side, of an image and of a patch
@@ -20,7 +22,6 @@ ATTENDS = {
     "efficient": efficient_attention,
     "linear": linear_attention,
 }
-SHIPPED = {"softmax": "digit_patches", "efficient": "digit_patches-efficient"}
 
 
 class Reading(NamedTuple):
@@ -39,7 +40,7 @@ class Reading(NamedTuple):
 
 
 class Block(nn.Module):
-    """Self-attention, then two linear maps of each token, each behind a norm and added to what came in."""
+    """Self-attention, then a feed-forward net for each token, each after a norm and with a residual connection."""
 
     def __init__(self, attend: str, d_model: int, num_heads: int, d_ff: int) -> None:
         super().__init__()
@@ -49,7 +50,7 @@ class Block(nn.Module):
         self.feed_forward = nn.Sequential(nn.Linear(d_model, d_ff), nn.ReLU(), nn.Linear(d_ff, d_model))
 
     def forward(self, x: Float[Tensor, "batch n d_model"]) -> tuple[Tensor, Tensor | None]:
-        """Let the tokens attend to each other, then change each by itself."""
+        """Let the tokens attend to each other, then transform each alone."""
         normed = self.attention_norm(x)
         output, weights = self.attention(normed, normed, normed)
         x = x + output
@@ -59,16 +60,16 @@ class Block(nn.Module):
 class PatchReader(nn.Module):
     """Cut an image of 8 x 8 pixels into 16 patches of 2 x 2, let them attend to each other, and name the digit.
 
-    A linear map makes each patch a token, and a learned vector for each place is added, since attention alone is blind
-    to order. Blocks of self-attention follow; the mean of the tokens that come out is mapped to ten scores.
+    A linear projection embeds each patch as a token, and a learned embedding of its position is added, since attention
+    alone is blind to order. Blocks of self-attention follow; the mean of their tokens is projected to ten scores.
 
     Args:
         attend: What a head does: "softmax" for scaled dot-product attention, "efficient" or "linear". None of the three
             has weights of its own, so all readers have equally many.
-        d_model: Width of a token.
-        num_heads: Heads of each attention.
-        num_layers: Blocks, one after the other.
-        d_ff: Width between the two linear maps of a block.
+        d_model: Size of a token.
+        num_heads: Number of heads of each attention.
+        num_layers: Number of blocks.
+        d_ff: Size between the two projections of a feed-forward net.
 
     Raises:
         ValueError: There is no such attention, or the heads do not divide d_model.
@@ -106,18 +107,18 @@ class PatchReader(nn.Module):
         Raises:
             ValueError: The images are not (batch, 8, 8).
         """
-        logits, _ = self._walk(images)
+        logits, _ = self._attended(images)
         return logits
 
     @torch.no_grad()
     def read(self, images: Float[Tensor, "batch height width"]) -> Reading:
         """Read images, see `forward`, and show the weights of every layer and head. No gradient is kept."""
-        logits, weights = self._walk(images)
+        logits, weights = self._attended(images)
         formed = [one for one in weights if one is not None]
         confidence = logits.softmax(-1)
         return Reading(confidence.argmax(-1), confidence, torch.stack(formed, dim=1) if formed else None)
 
-    def _walk(self, images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+    def _attended(self, images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
         x, kept = self.embed(patches(images)) + self.positions, []
         for block in self.blocks:
             x, weights = block(x)
@@ -125,8 +126,8 @@ class PatchReader(nn.Module):
         return self.output_proj(self.output_norm(x.mean(dim=1))), kept
 
     def save(self, path: str | Path) -> None:
-        """Write the weights, in half precision, to a safetensors file that `load` makes a reader from."""
-        _recipe.save(self, path, self.recipe)
+        """Write the weights, in half precision, to a safetensors file that `attnref.tasks.load` reads."""
+        _weights.save(self, path, self.recipe)
 
 
 def patches(images: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch n pixels"]:
@@ -145,20 +146,7 @@ def patches(images: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch
     return cut.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
 
-def load(
-    path: str | Path | None = None, *, attend: str = "softmax", device: torch.device | str | None = None
-) -> PatchReader:
-    """Load a trained reader; the shipped one, "softmax" or "efficient", when no file is named."""
-    if path is None:
-        check_choice("digit_patches", "attend", attend, tuple(SHIPPED))
-        path = Path(__file__).with_name(f"{SHIPPED[attend]}.safetensors")
-    about, weights = _recipe.read(path)
-    reader = PatchReader(**about)
-    reader.load_state_dict(weights)
-    return reader.to(device).eval()
-
-
-@one_thread()
+@_recipe.one_thread()
 def train(
     seed: int = 0,
     *,
@@ -167,6 +155,7 @@ def train(
     steps: int = STEPS,
     device: torch.device | str | None = None,
     progress: bool = True,
+    watch: Callable[[int, PatchReader], None] | None = None,
 ) -> tuple[PatchReader, list[float]]:
     """Train a reader from scratch: AdamW, one cycle of the learning rate, gradients clipped to norm 1.
 
@@ -176,15 +165,22 @@ def train(
     Args:
         seed: Draws the first weights and the order of the images.
         attend: What a head does, "softmax", "efficient" or "linear".
-        split: Which images are held out, see `digit_rows_data`: "images" or "forms".
+        split: Which images are held out, see `digits_data`: "images" or "forms".
         steps: How many batches of 128 images are learned from.
-        device: Where to train; the CPU when left out.
+        device: Where to train; the CPU if omitted.
         progress: Whether to show a progress bar.
+        watch: Called after each step with the number of steps done and the reader so far.
 
     Returns:
         reader: The trained reader, in evaluation mode.
         losses: The loss of each step, in nats.
+
+    Raises:
+        ValueError: There is no such attention or split, no step to train for, or the seed is not one of torch's.
     """
+    check_choice("digit_patches.train", "attend", attend, tuple(ATTENDS))
+    check_images("digit_patches.train", SIZE, split)
+    _recipe.check_training("digit_patches.train", seed, steps)
     with _recipe.drawn_from(seed):
         reader = PatchReader(attend).to(device)
 
@@ -193,7 +189,9 @@ def train(
         return nn.functional.cross_entropy(reader(images), digits)
 
     batches = training_batches(steps, BATCH, seed, split)
-    losses = _recipe.fit(reader, batches, loss_of, steps=steps, rate=RATE, name="digit patches", progress=progress)
+    losses = _recipe.fit(
+        reader, batches, loss_of, steps=steps, rate=RATE, name="digit patches", progress=progress, watch=watch
+    )
     return reader.eval(), losses
 
 
@@ -218,3 +216,30 @@ def measure(reader: PatchReader, images: Tensor, digits: Tensor) -> Score:
         largest = reading.weights.argmax(-1).cpu()  # (batch, num_layers, h, 16)
         own = (largest == torch.arange(TOKENS)).double().mean(dim=(0, 3))
     return Score((reading.digits.cpu() == digits).double().mean().item(), own)
+
+
+def _report(reader: PatchReader, arguments: dict[str, Any]) -> tuple[float, str]:
+    score = measure(reader, *held_out_digits(split=arguments["split"]))
+    line = f"held-out accuracy {score.accuracy:.4f}"
+    own = "" if score.own is None else f"; a patch's largest weight is its own in {score.own.mean():.4f} of all"
+    return score.accuracy, line + own
+
+
+TASK = Task(
+    name="digit_patches",
+    about="handwritten digits cut into patches that attend to each other",
+    merit="held-out accuracy",
+    steps=STEPS,
+    options=(
+        Option("attend", {name: {"attend": name} for name in ATTENDS}, "softmax", "the attention of each head"),
+        Option("split", {name: {"split": name} for name in SPLITS}, "images", "what is held out"),
+    ),
+    shipped=(
+        Shipped("digit_patches", "attention softmax", {"attend": "softmax", "split": "images"}),
+        Shipped("digit_patches-efficient", "attention efficient", {"attend": "efficient", "split": "images"}),
+    ),
+    reader=PatchReader,
+    train=train,
+    report=_report,
+    held_out=lambda: f"{len(held_out_digits()[0])} held-out digits, none of them in training",
+)

@@ -1,7 +1,8 @@
 """Handwritten digits read row by row: a recurrent net takes one row of pixels a step, and guesses after each."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -9,8 +10,9 @@ from torch import Tensor, nn
 
 from attnref import GRU, LSTM, RNN
 from attnref._checks import check_axes, check_choice
-from attnref.tasks import _recipe, one_thread
-from attnref.tasks.digit_rows_data import enlarge, training_batches
+from attnref.tasks import _recipe, _weights
+from attnref.tasks._task import Option, Shipped, Task
+from attnref.tasks.digits_data import SIZES, SPLITS, check_images, enlarge, held_out_digits, training_batches
 
 STEPS, BATCH, RATE = 2000, 64, 6e-3
 MODELS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -29,13 +31,13 @@ class Reading(NamedTuple):
 
 
 class RowReader(nn.Module):
-    """Read images from the top row to the bottom, a row a step; one linear map makes each state a guess.
+    """Read images from the top row to the bottom, a row a step; a linear projection of each hidden state is a guess.
 
     Args:
         model: Which net reads, "rnn", "gru" or "lstm".
         size: Pixels in a row, and rows in an image.
-        d_h: Width of the hidden state.
-        num_layers: Layers of the net.
+        d_h: Size of the hidden state.
+        num_layers: Number of layers of the net.
 
     Raises:
         ValueError: There is no such net.
@@ -80,20 +82,11 @@ class RowReader(nn.Module):
         return Reading(confidence[:, -1].argmax(-1), confidence)
 
     def save(self, path: str | Path) -> None:
-        """Write the weights, in half precision, to a safetensors file that `load` makes a reader from."""
-        _recipe.save(self, path, self.recipe)
+        """Write the weights, in half precision, to a safetensors file that `attnref.tasks.load` reads."""
+        _weights.save(self, path, self.recipe)
 
 
-def load(path: str | Path | None = None, *, device: torch.device | str | None = None) -> RowReader:
-    """Load a trained reader; the shipped LSTM for 8 x 8 images when no file is named."""
-    path = Path(__file__).with_name("digit_rows.safetensors") if path is None else path
-    about, weights = _recipe.read(path)
-    reader = RowReader(**about)
-    reader.load_state_dict(weights)
-    return reader.to(device).eval()
-
-
-@one_thread()
+@_recipe.one_thread()
 def train(
     seed: int = 0,
     *,
@@ -103,26 +96,34 @@ def train(
     steps: int = STEPS,
     device: torch.device | str | None = None,
     progress: bool = True,
+    watch: Callable[[int, RowReader], None] | None = None,
 ) -> tuple[RowReader, list[float]]:
     """Train a reader from scratch: AdamW, one cycle of the learning rate, gradients clipped to norm 1.
 
-    Half of the loss is that of the last row, half is the mean over all rows, so that the guesses on the way are
-    trained too. The same seed on the same machine gives the same weights; all models see the same images in the same
-    order.
+    Half of the loss is that of the last row, half is the mean over all rows, so that the guesses after the other rows
+    are trained too. The same seed on the same machine gives the same weights; all models see the same images in the
+    same order.
 
     Args:
         seed: Draws the first weights and the order of the images.
         model: Which net reads, "rnn", "gru" or "lstm".
         size: 8 for the images as they are, 28 for enlarged ones.
-        split: Which images are held out, see `digit_rows_data`: "images" or "forms".
+        split: Which images are held out, see `digits_data`: "images" or "forms".
         steps: How many batches of 64 images are learned from.
-        device: Where to train; the CPU when left out.
+        device: Where to train; the CPU if omitted.
         progress: Whether to show a progress bar.
+        watch: Called after each step with the number of steps done and the reader so far.
 
     Returns:
         reader: The trained reader, in evaluation mode.
         losses: The loss of each step, in nats.
+
+    Raises:
+        ValueError: There is no such model, size or split, no step to train for, or the seed is not one of torch's.
     """
+    check_choice("digit_rows.train", "model", model, tuple(MODELS))
+    check_images("digit_rows.train", size, split)
+    _recipe.check_training("digit_rows.train", seed, steps)
     with _recipe.drawn_from(seed):
         reader = RowReader(model, size=size).to(device)
 
@@ -134,7 +135,9 @@ def train(
         return (losses_of_rows.mean() + losses_of_rows[:, -1].mean()) / 2
 
     batches = training_batches(steps, BATCH, seed, split)
-    losses = _recipe.fit(reader, batches, loss_of, steps=steps, rate=RATE, name="digit rows", progress=progress)
+    losses = _recipe.fit(
+        reader, batches, loss_of, steps=steps, rate=RATE, name="digit rows", progress=progress, watch=watch
+    )
     return reader.eval(), losses
 
 
@@ -155,3 +158,28 @@ def measure(reader: RowReader, images: Tensor, digits: Tensor) -> Score:
     guesses = reader.read(images.to(reader.output_proj.weight.device)).confidence.argmax(-1).cpu()
     rows = (guesses == digits[:, None]).double().mean(0).tolist()
     return Score(rows[-1], rows)
+
+
+def _report(reader: RowReader, arguments: dict[str, Any]) -> tuple[float, str]:
+    score = measure(reader, *held_out_digits(reader.size, arguments["split"]))
+    quarter = reader.size // 4
+    shares = ", ".join(f"{score.rows[row - 1]:.3f}" for row in range(quarter, reader.size + 1, quarter))
+    return score.accuracy, f"held-out accuracy {score.accuracy:.4f}; after each quarter of the rows: {shares}"
+
+
+TASK = Task(
+    name="digit_rows",
+    about="handwritten digits read row by row, with a guess after every row",
+    merit="held-out accuracy",
+    steps=STEPS,
+    options=(
+        Option("model", {name: {"model": name} for name in MODELS}, "lstm", "the net that reads"),
+        Option("size", {str(size): {"size": size} for size in SIZES}, "8", "rows and columns of an image"),
+        Option("split", {name: {"split": name} for name in SPLITS}, "images", "what is held out"),
+    ),
+    shipped=(Shipped("digit_rows", "LSTM, 8 x 8", {"model": "lstm", "size": "8", "split": "images"}),),
+    reader=RowReader,
+    train=train,
+    report=_report,
+    held_out=lambda: f"{len(held_out_digits()[0])} held-out digits, none of them in training",
+)

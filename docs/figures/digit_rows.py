@@ -3,12 +3,12 @@
 from matplotlib.figure import Figure
 
 from attnref import plot
-from attnref.tasks import device, digit_rows_data, load
+from attnref.tasks import device, digits_data, load
 
 
 def answer() -> Figure:
     """The first six held-out images, and beside each how sure the reader is of every digit after every row."""
-    images, _ = digit_rows_data.held_out_digits()
+    images, _ = digits_data.held_out_digits()
     reader = load("digit_rows", device=device())
     confidence = reader.read(images[:6].to(device())).confidence.cpu()
 

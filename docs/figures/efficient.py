@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from attnref import efficient_attention, plot, scaled_dot_product_attention
-from attnref.tasks import device, digit_rows_data, load
+from attnref.tasks import device, digits_data, load
 
 N, D = 1000, 64  # positions, and the width of queries, keys and values
 
@@ -74,7 +74,7 @@ def look_up() -> Figure:
 
 def maps() -> Figure:
     """Four held-out digits, and where the first six features of a trained head look, in layer 1 and in layer 3."""
-    images, _ = digit_rows_data.held_out_digits()
+    images, _ = digits_data.held_out_digits()
     blocks = [(layer, _maps(images[:4], layer)[:, :6]) for layer in (1, 3)]
     figure = Figure(figsize=(6.7, 2.75))
     for row in range(4):

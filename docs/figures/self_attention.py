@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from attnref import plot, scaled_dot_product_attention
-from attnref.tasks import device, digit_patches, digit_rows_data, load
+from attnref.tasks import device, digit_patches, digits_data, load
 
 IMAGE = 3  # of the held-out ones
 QUERIES = (1, 6, 9, 15)  # patches that ask
@@ -25,7 +25,7 @@ PLACES = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
 
 def digit() -> Figure:
     """A held-out digit, four of its patches as queries, and what two heads of the trained model take for each."""
-    images, _ = digit_rows_data.held_out_digits()
+    images, _ = digits_data.held_out_digits()
     reader = load("digit_patches", device=device())
     weights = reader.read(images[IMAGE : IMAGE + 1].to(device())).weights[0].cpu()
 
@@ -61,7 +61,7 @@ def _looks(ax: Axes, image: Tensor, weights: Tensor, query: int) -> None:
 
 def own() -> Figure:
     """How often a token attends most to itself: by construction at the left, after training at the right."""
-    images, digits = digit_rows_data.held_out_digits()
+    images, digits = digits_data.held_out_digits()
     found = digit_patches.measure(load("digit_patches", device=device()), images, digits).own
     assert found is not None
     figure = Figure(figsize=(6.7, 3.3), layout="constrained")

@@ -1,6 +1,6 @@
 """Real handwritten digits, 8 x 8 or enlarged, and two ways to hold some of them out.
 
-scikit-learn's 1797 images come from thirteen writers and stand in fourteen runs of about 130 digits, form after form.
+scikit-learn's 1797 images come from thirteen writers and lie in fourteen runs of about 130 digits, form after form.
 Held out at random, one image in five, a digit is new but its writer is not ("images"). Held out as the last three
 forms, most of the writers are new as well, and the digits are harder to read ("forms").
 """
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from attnref._checks import check_choice
-from attnref.tasks import extra
+from attnref.tasks._extra import extra
 
 SIZES = (8, 28)
 SPLITS = ("images", "forms")
@@ -22,11 +22,11 @@ def is_held_out(split: str = "images") -> Tensor:
     """Which of the 1797 images are kept from training, (1797,), True = held out.
 
     Examples:
-        >>> from attnref.tasks.digit_rows_data import is_held_out
+        >>> from attnref.tasks.digits_data import is_held_out
         >>> int(is_held_out("images").sum()), int(is_held_out("forms").sum())
         (360, 382)
     """
-    check_choice("digit_rows", "split", split, SPLITS)
+    check_choice("digits_data.is_held_out", "split", split, SPLITS)
     if split == "forms":
         return torch.arange(1797) >= 1415
     chosen = torch.randperm(1797, generator=torch.Generator().manual_seed(0))[:360]
@@ -35,12 +35,14 @@ def is_held_out(split: str = "images") -> Tensor:
 
 def training_digits(size: int = 8, split: str = "images") -> tuple[Tensor, Tensor]:
     """The images to learn from, (n, size, size), from 0 for paper to 1 for ink, and which digits they show."""
+    check_images("digits_data.training_digits", size, split)
     images, digits = _digits()
     return enlarge(images[~is_held_out(split)], size), digits[~is_held_out(split)]
 
 
 def held_out_digits(size: int = 8, split: str = "images") -> tuple[Tensor, Tensor]:
     """The images that are for measuring alone, (n, size, size), and which digits they show."""
+    check_images("digits_data.held_out_digits", size, split)
     images, digits = _digits()
     return enlarge(images[is_held_out(split)], size), digits[is_held_out(split)]
 
@@ -60,12 +62,18 @@ def training_batches(steps: int, batch: int, seed: int, split: str = "images") -
 
 
 def enlarge(images: Tensor, size: int) -> Tensor:
-    """Make 8 x 8 images as large as is asked for, pixels in between from their neighbours (bilinear)."""
-    if size not in SIZES:
-        raise ValueError(f"digit_rows: size must be one of {', '.join(map(str, SIZES))}, got {size!r}.")
+    """Enlarge 8 x 8 images to the size asked for; pixels in between come from their neighbors (bilinear)."""
+    check_images("digits_data.enlarge", size)
     if size == 8:
         return images
     return nn.functional.interpolate(images[:, None], size=(size, size), mode="bilinear")[:, 0]
+
+
+def check_images(who: str, size: int, split: str = "images") -> None:
+    """There are images of this size, and there is such a split."""
+    if size not in SIZES:
+        raise ValueError(f"{who}: size must be one of {', '.join(map(str, SIZES))}, got {size!r}.")
+    check_choice(who, "split", split, SPLITS)
 
 
 @functools.cache
