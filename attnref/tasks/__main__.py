@@ -57,7 +57,7 @@ def _evaluate(task: Task, these: Iterable[Shipped], options: argparse.Namespace)
             reader = tasks.load(task.name, device=options.device, **arguments)
         except (OSError, ValueError) as error:
             refuse(task, str(error))
-        print(f"{shipped.about}: {task.report(reader, arguments)[1]}", flush=True)
+        print(f"{shipped.about}: {task.measure(reader, arguments)}", flush=True)
 
 
 def _train(task: Task, options: argparse.Namespace) -> None:
@@ -77,9 +77,9 @@ def _train(task: Task, options: argparse.Namespace) -> None:
         print(f"seed {seed}: {len(losses)} steps in {clock:.1f} s ({processor:.1f} s of CPU time) on {options.device}")
         if options.out:
             print(f"weights written to {options.out}", flush=True)
-        score, line = task.report(reader, options.arguments)
-        scores.append(score)
-        print(line, flush=True)
+        score = task.measure(reader, options.arguments)
+        scores.append(score[0])
+        print(score, flush=True)
     if len(scores) > 1:
         print(f"{task.merit} over {len(scores)} seeds: {mean(scores):.4f}, from {min(scores):.4f} to {max(scores):.4f}")
 

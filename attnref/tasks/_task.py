@@ -1,7 +1,7 @@
 """What a task is made of: the file of each task ends in one `TASK`, all that `load` and the command line know of it."""
 
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -22,6 +22,11 @@ class Option(NamedTuple):
     choices: Mapping[str, dict[str, Any]]
     default: str
     about: str
+
+    @classmethod
+    def of(cls, name: str, values: Iterable[Any], default: Any, about: str) -> "Option":
+        """The choice between the values of an argument of `train` with the same name."""
+        return cls(name, {str(value): {name: value} for value in values}, str(default), about)
 
 
 class Shipped(NamedTuple):
@@ -52,7 +57,8 @@ class Task:
         reader: The class of the model. Its attribute `recipe` holds the arguments that build it again.
         weights: The part of a reader that holds its weights.
         train: Trains a reader: `train(seed, steps=..., device=..., watch=..., **arguments) -> (reader, losses)`.
-        report: Measures a reader on held-out data: `report(reader, arguments) -> (merit, line)`.
+        measure: Measures a reader on the data that these arguments of `train` hold out. The result is a tuple whose
+            first item is the figure of merit; `str` of it says all that was measured, in one line.
         held_out: Says in one line what the shipped weights are measured on.
     """
 
@@ -64,7 +70,7 @@ class Task:
     shipped: tuple[Shipped, ...]
     reader: type[nn.Module]
     train: Callable[..., tuple[Any, list[float]]]
-    report: Callable[[Any, dict[str, Any]], tuple[float, str]]
+    measure: Callable[[Any, dict[str, Any]], tuple[Any, ...]]
     held_out: Callable[[], str]
     weights: Callable[[Any], nn.Module] = lambda reader: reader
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor, nn
@@ -72,13 +72,8 @@ class DateReader(nn.Module):
         self.recipe = {"characters": characters, "attention": attention, "score": score}
         self.recipe |= {"d_embed": d_embed, "d_h": d_h, "d_a": d_a}
         self.token = {character: index for index, character in enumerate(characters, start=1)}  # 0 is padding
-        self.model = Seq2Seq(
-            1 + len(characters),
-            len(WRITTEN),
-            d_embed=d_embed,
-            d_h=d_h,
-            attend=_attend(score, d_h, d_a) if attention else None,
-        )
+        attend = _attend(score, d_h, d_a) if attention else None
+        self.model = Seq2Seq(1 + len(characters), len(WRITTEN), d_embed=d_embed, d_h=d_h, attend=attend)
 
     def forward(self, text: str) -> Reading:
         """Read one date; see `read`."""
@@ -118,10 +113,8 @@ class DateReader(nn.Module):
             raise ValueError("DateReader: text must hold at least one character, got ''.")
         for position, character in enumerate(text):
             if character not in self.token:
-                raise ValueError(
-                    "DateReader: text must be written with the characters of the training dates, "
-                    f"got {character!r} at position {position} of {text!r}."
-                )
+                rule = "text must be written with the characters of the training dates"
+                raise ValueError(f"DateReader: {rule}, got {character!r} at position {position} of {text!r}.")
 
     def save(self, path: str | Path) -> None:
         """Write the weights, in half precision, to a safetensors file that `attnref.tasks.load` reads."""
@@ -193,6 +186,10 @@ class Score(NamedTuple):
     exact: float
     shares: dict[str, float]
 
+    def __str__(self) -> str:
+        shares = ", ".join(f"{part} {share:.3f}" for part, share in self.shares.items())
+        return f"exact match {self.exact:.4f}" + (f"; attention on the right characters: {shares}" if shares else "")
+
 
 def measure(reader: DateReader, samples: Sequence[Sample], batch: int = 512) -> Score:
     """Measure exact match, and the share of attention that lies on the right characters.
@@ -219,34 +216,21 @@ def measure(reader: DateReader, samples: Sequence[Sample], batch: int = 512) -> 
     return Score(right / len(samples), shares)
 
 
-def _report(reader: DateReader, _: dict[str, Any]) -> tuple[float, str]:
-    score = measure(reader, held_out_samples())
-    shares = ", ".join(f"{part} {share:.3f}" for part, share in score.shares.items())
-    line = f"exact match {score.exact:.4f}"
-    return score.exact, line + (f"; attention on the right characters: {shares}" if shares else "")
-
-
+ATTENTIONS = {score: {"attention": True, "score": score} for score in SCORES}
+ATTENTIONS |= {"none": {"attention": False, "score": "additive"}}
 TASK = Task(
     name="dates",
     about="dates as people write them in eight languages, to ISO: 4 novembre 2001 -> 2001-11-04",
     merit="exact match",
     steps=STEPS,
-    options=(
-        Option(
-            "attention",
-            {score: {"attention": True, "score": score} for score in SCORES}
-            | {"none": {"attention": False, "score": "additive"}},
-            "additive",
-            "the score of the attention",
-        ),
-    ),
+    options=(Option("attention", ATTENTIONS, "additive", "the score of the attention"),),
     shipped=(
         Shipped("dates", "attention additive", {"attention": "additive"}),
         Shipped("dates-no-attention", "attention none", {"attention": "none"}),
     ),
     reader=DateReader,
     train=train,
-    report=_report,
+    measure=lambda reader, _: measure(reader, held_out_samples()),
     held_out=lambda: f"{len(held_out_samples())} held-out dates, none of them in training in any language",
     weights=lambda reader: reader.model,
 )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -17,11 +17,7 @@ from attnref.tasks.digits_data import SPLITS, check_images, held_out_digits, tra
 STEPS, BATCH, RATE = 400, 128, 4e-3
 SIZE, PATCH = 8, 2  # pixels along one side, of an image and of a patch
 TOKENS = (SIZE // PATCH) ** 2
-ATTENDS = {
-    "softmax": scaled_dot_product_attention,
-    "efficient": efficient_attention,
-    "linear": linear_attention,
-}
+ATTENDS = {"softmax": scaled_dot_product_attention, "efficient": efficient_attention, "linear": linear_attention}
 
 
 class Reading(NamedTuple):
@@ -89,9 +85,8 @@ class PatchReader(nn.Module):
     ) -> None:
         check_choice("PatchReader", "attend", attend, tuple(ATTENDS))
         super().__init__()
-        self.recipe = {
-            "attend": attend, "d_model": d_model, "num_heads": num_heads, "num_layers": num_layers, "d_ff": d_ff,
-        }  # fmt: skip
+        self.recipe = {"attend": attend, "d_model": d_model, "num_heads": num_heads}
+        self.recipe |= {"num_layers": num_layers, "d_ff": d_ff}
         self.embed = nn.Linear(PATCH * PATCH, d_model)
         self.positions = nn.Parameter(0.5 * torch.randn(TOKENS, d_model))
         self.blocks = nn.ModuleList(Block(attend, d_model, num_heads, d_ff) for _ in range(num_layers))
@@ -207,6 +202,10 @@ class Score(NamedTuple):
     accuracy: float
     own: Tensor | None
 
+    def __str__(self) -> str:
+        own = "" if self.own is None else f"; a patch's largest weight is its own in {self.own.mean():.4f} of all"
+        return f"held-out accuracy {self.accuracy:.4f}{own}"
+
 
 def measure(reader: PatchReader, images: Tensor, digits: Tensor) -> Score:
     """Measure how many images are read right, and how often a patch attends most to itself."""
@@ -218,21 +217,14 @@ def measure(reader: PatchReader, images: Tensor, digits: Tensor) -> Score:
     return Score((reading.digits.cpu() == digits).double().mean().item(), own)
 
 
-def _report(reader: PatchReader, arguments: dict[str, Any]) -> tuple[float, str]:
-    score = measure(reader, *held_out_digits(split=arguments["split"]))
-    line = f"held-out accuracy {score.accuracy:.4f}"
-    own = "" if score.own is None else f"; a patch's largest weight is its own in {score.own.mean():.4f} of all"
-    return score.accuracy, line + own
-
-
 TASK = Task(
     name="digit_patches",
     about="handwritten digits cut into patches that attend to each other",
     merit="held-out accuracy",
     steps=STEPS,
     options=(
-        Option("attend", {name: {"attend": name} for name in ATTENDS}, "softmax", "the attention of each head"),
-        Option("split", {name: {"split": name} for name in SPLITS}, "images", "what is held out"),
+        Option.of("attend", ATTENDS, "softmax", "the attention of each head"),
+        Option.of("split", SPLITS, "images", "what is held out"),
     ),
     shipped=(
         Shipped("digit_patches", "attention softmax", {"attend": "softmax", "split": "images"}),
@@ -240,6 +232,6 @@ TASK = Task(
     ),
     reader=PatchReader,
     train=train,
-    report=_report,
+    measure=lambda reader, given: measure(reader, *held_out_digits(split=given["split"])),
     held_out=lambda: f"{len(held_out_digits()[0])} held-out digits, none of them in training",
 )

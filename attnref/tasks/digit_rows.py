@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -152,6 +152,11 @@ class Score(NamedTuple):
     accuracy: float
     rows: list[float]
 
+    def __str__(self) -> str:
+        quarter = len(self.rows) // 4
+        shares = ", ".join(f"{share:.3f}" for share in self.rows[quarter - 1 :: quarter])
+        return f"held-out accuracy {self.accuracy:.4f}; after each quarter of the rows: {shares}"
+
 
 def measure(reader: RowReader, images: Tensor, digits: Tensor) -> Score:
     """Measure how many images are read right, after each row."""
@@ -160,26 +165,19 @@ def measure(reader: RowReader, images: Tensor, digits: Tensor) -> Score:
     return Score(rows[-1], rows)
 
 
-def _report(reader: RowReader, arguments: dict[str, Any]) -> tuple[float, str]:
-    score = measure(reader, *held_out_digits(reader.size, arguments["split"]))
-    quarter = reader.size // 4
-    shares = ", ".join(f"{score.rows[row - 1]:.3f}" for row in range(quarter, reader.size + 1, quarter))
-    return score.accuracy, f"held-out accuracy {score.accuracy:.4f}; after each quarter of the rows: {shares}"
-
-
 TASK = Task(
     name="digit_rows",
     about="handwritten digits read row by row, with a guess after every row",
     merit="held-out accuracy",
     steps=STEPS,
     options=(
-        Option("model", {name: {"model": name} for name in MODELS}, "lstm", "the net that reads"),
-        Option("size", {str(size): {"size": size} for size in SIZES}, "8", "rows and columns of an image"),
-        Option("split", {name: {"split": name} for name in SPLITS}, "images", "what is held out"),
+        Option.of("model", MODELS, "lstm", "the net that reads"),
+        Option.of("size", SIZES, 8, "rows and columns of an image"),
+        Option.of("split", SPLITS, "images", "what is held out"),
     ),
     shipped=(Shipped("digit_rows", "LSTM, 8 x 8", {"model": "lstm", "size": "8", "split": "images"}),),
     reader=RowReader,
     train=train,
-    report=_report,
+    measure=lambda reader, given: measure(reader, *held_out_digits(given["size"], given["split"])),
     held_out=lambda: f"{len(held_out_digits()[0])} held-out digits, none of them in training",
 )
