@@ -14,6 +14,12 @@ def float32_or_wider(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
+def within_float16(scores: Tensor) -> Tensor:
+    """Scores of float16 that overflowed, back at its largest number; those of another dtype as they are."""
+    largest = torch.finfo(torch.float16).max
+    return scores.clamp(-largest, largest) if scores.dtype == torch.float16 else scores
+
+
 def divide_or_zero(numerator: Tensor, denominator: Tensor) -> Tensor:
     """The quotient; zero, with gradients of zero, where the denominator is zero."""
     nothing = denominator == 0
