@@ -1,33 +1,29 @@
 """Draw docs/figures/*.py into docs/assets/figures, light and dark: a hook of the site, and a script run by hand.
 
-Every public function without arguments is one figure. A figure is drawn again when its script, the package, the
-shipped weights, matplotlib or this file has changed, and deleted when its function is gone.
+Every public function without arguments is one figure. A figure is drawn again when its script, what that imports of
+the package, data it reads, matplotlib, torch or this file has changed, and deleted when its function is gone.
 """
 
 import ast
-import hashlib
 import importlib.util
 import io
+import multiprocessing
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS, PACKAGE, OUT = ROOT / "docs" / "figures", ROOT / "attnref", ROOT / "docs" / "assets" / "figures"
+from sources import ROOT, Sources
+
+SCRIPTS, OUT = ROOT / "docs" / "figures", ROOT / "docs" / "assets" / "figures"
 SCHEMES = ("light", "dark")
 SVG = {"svg.fonttype": "none", "svg.hashsalt": "attnref"}  # text stays text; the same ids in every run
-
-
-def package_key() -> bytes:
-    """The package's sources and weights and the installed matplotlib, as a digest."""
-    digest = hashlib.sha256(version("matplotlib").encode())
-    sources = [*PACKAGE.rglob("*.py"), *PACKAGE.rglob("*.safetensors")]
-    for path in [Path(__file__), *sorted(sources)]:
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.digest()
 
 
 def figure_names(script: Path) -> list[str]:
@@ -42,15 +38,48 @@ def targets(script: Path, name: str) -> dict[str, Path]:
     return {scheme: OUT / f"{stem}.{scheme}.svg" for scheme in SCHEMES}
 
 
+def outdated(stems: list[str] | None = None) -> dict[Path, tuple[str, list[str]]]:
+    """The scripts, these or all, that have figures to draw: the mark of a fresh drawing, and the figures' names."""
+    sources, scripts = Sources(), sorted(SCRIPTS.glob("[!_]*.py"))
+    shared = (sources.key(Path(__file__)), *(f"{name} {version(name)}" for name in ("matplotlib", "torch")))
+    found = {}
+    for script in scripts:
+        mark = f"<!-- {sources.key(script, *shared)} -->\n"
+        names = [name for name in figure_names(script) if not _fresh(script, name, mark)]
+        if names and (not stems or script.stem in stems):
+            found[script] = mark, names
+    return found
+
+
+def _fresh(script: Path, name: str, mark: str) -> bool:
+    paths = targets(script, name).values()
+    return all(path.exists() and path.read_text(encoding="utf-8").endswith(mark) for path in paths)
+
+
+def draw_script(script: Path, mark: str, names: list[str]) -> list[str]:
+    """Draw the figures of one script in both schemes, and say how long each has taken."""
+    module, said = _load(script), []
+    OUT.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        start = time.perf_counter()
+        for scheme, path in targets(script, name).items():
+            path.write_text(draw(module, name, scheme) + mark, encoding="utf-8")
+        said.append(f"drew {script.stem}-{name} in {time.perf_counter() - start:.1f} s")
+    return said
+
+
 def draw(module: ModuleType, name: str, scheme: str) -> str:
-    """One figure as SVG. The random state is the same for both schemes, so they show the same numbers."""
+    """One figure as SVG. The random state is the same for both schemes, and what takes long is computed for the first.
+
+    Functions of the script that compute what both schemes show keep it with `functools.cache`.
+    """
     import matplotlib.pyplot as plt
     import torch
 
     from attnref import plot
 
     torch.manual_seed(0)
-    with plot.style(scheme), plt.rc_context(SVG):  # pyright: ignore[reportArgumentType]
+    with plot.style(scheme), plt.rc_context(SVG), _training(allowed=scheme == SCHEMES[0]):  # pyright: ignore[reportArgumentType]
         figure, svg = getattr(module, name)(), io.StringIO()
         figure.savefig(
             svg, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None}
@@ -59,29 +88,22 @@ def draw(module: ModuleType, name: str, scheme: str) -> str:
     return svg.getvalue()
 
 
-def build(stems: list[str] | None = None) -> Iterator[Path]:
-    """Draw what has changed, of these scripts or of all, and give the path of each new drawing."""
-    scripts, key = sorted(SCRIPTS.glob("[!_]*.py")), package_key()
-    wanted = {path for script in scripts for name in figure_names(script) for path in targets(script, name).values()}
-    for stale in set(OUT.glob("*.svg")) - wanted:
-        stale.unlink()
+@contextmanager
+def _training(*, allowed: bool) -> Iterator[None]:
+    """Refuse the steps of any optimizer, unless they are allowed."""
+    from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-    for script in scripts:
-        if stems and script.stem not in stems:
-            continue
-        found = (*SCRIPTS.glob(f"{script.stem}.json"), *SCRIPTS.glob(f"{script.stem}_*.json"))
-        data = [path.read_bytes() for path in sorted(found)]  # what a benchmark measured
-        mark = f"<!-- {hashlib.sha256(b''.join([key, script.read_bytes(), *data])).hexdigest()} -->\n"
-        module = None
-        for name in figure_names(script):
-            for scheme, path in targets(script, name).items():
-                if path.exists() and path.read_text(encoding="utf-8").endswith(mark):
-                    continue
-                module = module or _load(script)
-                svg = draw(module, name, scheme)
-                OUT.mkdir(parents=True, exist_ok=True)
-                path.write_text(svg + mark, encoding="utf-8")
-                yield path
+    def refuse(*_: Any) -> None:
+        raise RuntimeError("The figure trains once more for the other scheme: keep the result with functools.cache.")
+
+    if allowed:
+        yield
+        return
+    hook = register_optimizer_step_pre_hook(refuse)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 def _load(script: Path) -> ModuleType:
@@ -96,14 +118,41 @@ def _load(script: Path) -> ModuleType:
     return module
 
 
+def main(stems: list[str]) -> None:
+    """Draw what is outdated, a few scripts at a time, each in a process of its own."""
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.path.insert(0, str(ROOT))  # the package beside these figures, wherever another one is installed
+    scripts = SCRIPTS.glob("[!_]*.py")
+    wanted = [targets(script, name).values() for script in scripts for name in figure_names(script)]
+    for stale in set(OUT.glob("*.svg")).difference(*wanted):
+        stale.unlink()
+    jobs = [(script, mark, names) for script, (mark, names) in outdated(stems).items()]
+    if not jobs:
+        return
+    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
+    if os.name == "posix":
+        context.set_forkserver_preload(["torch", "matplotlib.pyplot"])
+    with context.Pool(min(os.cpu_count() or 1, len(jobs), 8), maxtasksperchild=1) as pool:
+        for said in pool.imap_unordered(_job, jobs):
+            print(*said, sep="\n", flush=True)
+
+
+def _job(job: tuple[Path, str, list[str]]) -> list[str]:
+    return draw_script(*job)
+
+
 def on_pre_build(config: Any) -> None:
-    """MkDocs: draw before the pages are read. An error ends the build."""
+    """MkDocs: draw before the pages are read, in another process, which sees the package as it is now."""
+    from mkdocs.exceptions import PluginError
     from mkdocs.plugins import get_plugin_logger
 
-    for path in build():
-        get_plugin_logger("figures").info("drew %s", path.name)
+    with subprocess.Popen([sys.executable, __file__], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            get_plugin_logger("figures").info(line.rstrip())
+    if process.returncode:
+        raise PluginError("A figure could not be drawn; the error stands above.")
 
 
 if __name__ == "__main__":
-    for drawn in build(sys.argv[1:]):
-        print(drawn.relative_to(ROOT))
+    main(sys.argv[1:])

@@ -41,6 +41,18 @@ def _text() -> tuple[Tensor, Tensor]:
     return tokens([name for i, name in enumerate(names) if i % 10]), tokens(names[::10])
 
 
+@functools.cache
+def _likelihoods(smoothing: float) -> tuple[list[float], list[float]]:
+    """Log-likelihood of a letter by window, over the same letters: of the text in training and of the held-out text."""
+    train, held_out = _text()
+    lines: tuple[list[float], list[float]] = [], []
+    for window in range(10):
+        model = MarkovModel(27, window, smoothing=smoothing).fit(train)
+        for line, tokens in zip(lines, (train, held_out), strict=True):
+            line.append(round(model.log_conditionals(tokens)[:, 9 - window :].mean().item(), 3))
+    return lines
+
+
 def forecasts() -> Figure:
     """The forty years after the last one in training, foretold at once."""
     x, models = _series()
@@ -76,19 +88,11 @@ def steps_ahead() -> Figure:
 
 def letters() -> Figure:
     """Log-likelihood of a letter against the window, in training and held out, little and much smoothing."""
-    train, held_out = _text()
     figure = Figure(figsize=(6.7, 3.5), layout="constrained")
     axes = figure.subplots(1, 2, sharey=True)
     for ax, smoothing in zip(axes, (0.1, 1.0), strict=True):
-        lines = [[], []]
-        for window in range(10):
-            model = MarkovModel(27, window, smoothing=smoothing).fit(train)
-            for line, tokens in zip(lines, (train, held_out), strict=True):
-                line.append(model.log_conditionals(tokens)[:, 9 - window :].mean().item())
-        for line, marks, name in zip(lines, ("s--", "o-"), ("training", "held out"), strict=True):
-            ax.plot(
-                range(10), [round(y, 3) for y in line], marks, ms=5, color="C1" if "s" in marks else "C0", label=name
-            )
+        for line, marks, name in zip(_likelihoods(smoothing), ("s--", "o-"), ("training", "held out"), strict=True):
+            ax.plot(range(10), line, marks, ms=5, color="C1" if "s" in marks else "C0", label=name)
         ax.set(title=f"smoothing {smoothing}", xlabel="window", xticks=range(0, 10, 2), ylim=(-3, 0))
     axes[0].set_ylabel("log-likelihood of a letter")
     axes[0].legend(loc="lower right")

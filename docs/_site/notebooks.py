@@ -1,0 +1,130 @@
+"""Notebook pages: run again when their code has changed, one style sheet for all, links that are checked."""
+
+import base64
+import hashlib
+import os
+import posixpath
+import shutil
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from xml.etree import ElementTree
+
+from bs4 import BeautifulSoup, Tag
+from bs4.element import PreformattedString
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority, get_plugin_logger
+from mkdocs.structure.files import Files
+from mkdocs.structure.pages import Page
+from mkdocs.utils import get_relative_url
+from sources import ROOT, Sources
+
+log = get_plugin_logger("notebooks")
+
+CACHE = ROOT / ".cache" / "mkdocs-jupyter"
+KERNEL = Path(__file__).resolve().parent / "jupyter"  # settings of the kernel: without its warning about encryption
+MADE_BY = ("torch", "matplotlib", "mkdocs-jupyter", "nbconvert")
+SVG = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
+LABEL = "The figure that the cell above draws; the text around it says what there is to see."
+_sheets: dict[str, str] = {}
+_used: set[Path] = set()
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Give the kernel its settings."""
+    os.environ["JUPYTER_CONFIG_PATH"] = str(KERNEL)
+    _sheets.clear()
+    _used.clear()
+    return config
+
+
+@event_priority(100)  # before the plugin looks into its cache
+def on_pre_page(page: Page, config: MkDocsConfig, files: Files) -> Page:
+    """Give each notebook a cache of its own for the code that it reaches, and say when it has to run."""
+    if page.file.src_uri.startswith("notebooks/"):
+        script = Path(str(page.file.abs_src_path))
+        versions = (f"{name} {version(name)}" for name in MADE_BY)
+        text = hashlib.sha256(script.read_bytes()).hexdigest()
+        cache = CACHE / Sources().key(script, text, *versions)[:16]
+        config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(cache)
+        _used.add(cache)
+        if not any(cache.glob("*.json")):
+            log.info("running %s, which trains its model: about a minute", page.file.src_uri)
+    return page
+
+
+def _is_notebook(page: Page) -> bool:
+    return hasattr(page, "nb_url")
+
+
+@event_priority(-50)
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Share the notebook's 600 kB of style, drop its scripts, open up its pictures, resolve and check its links."""
+    if not _is_notebook(page):
+        return html
+    soup = BeautifulSoup(html, "html.parser")
+
+    css = "\n".join(style.extract().get_text() for style in soup.find_all("style"))
+    sheet = f"assets/notebook.{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"
+    _sheets[sheet] = css
+
+    for script in soup.find_all("script"):  # for formulas and diagrams; what copies a cell has no attributes
+        if "src" in script.attrs or script.get("type") in ("module", "text/x-mathjax-config"):
+            script.extract()
+    for picture in soup.select("img[src^='data:image/svg+xml;base64,']"):
+        picture.replace_with(PreformattedString(_inline(str(picture["src"]))))
+    for link in soup.select("a[href]"):
+        link["href"] = _resolved(link, page, files)
+    for button in soup.select(".zeroclipboard-container"):
+        button["data-search-exclude"] = ""
+    for button in soup.select("clipboard-copy"):
+        button.attrs = {"for": button["for"], "role": "button", "tabindex": "0", "aria-label": "Copy"}
+    return f'<link rel="stylesheet" href="{get_relative_url(sheet, page.url)}">\n{soup}'
+
+
+def _inline(data: str) -> str:
+    """The picture as a part of the page, so that its colors follow the page from light to dark."""
+    for prefix, uri in SVG.items():
+        ElementTree.register_namespace(prefix, uri)
+    svg = ElementTree.fromstring(base64.b64decode(data.partition(",")[2]))
+    for metadata in svg.findall("metadata", SVG):
+        svg.remove(metadata)
+    svg.attrib |= {"role": "img", "aria-label": LABEL}
+    return ElementTree.tostring(svg, encoding="unicode")
+
+
+def _resolved(link: Tag, page: Page, files: Files) -> str:
+    """Where a link leads on the site, if it names a page of the sources."""
+    href = str(link["href"])
+    parts = urlsplit(href)
+    if parts.scheme or parts.netloc or not parts.path.endswith((".md", ".ipynb", ".py")):
+        return href
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(page.file.src_uri), unquote(parts.path)))
+    file = files.get_file_from_path(target)
+    if file is None:
+        log.warning("%s: the link target %r is not a page", page.file.src_uri, href)
+        return href
+    return parts._replace(path=file.url_relative_to(page.file)).geturl()
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Put an .ipynb beside the page for the download button."""
+    if _is_notebook(page) and page.file.src_uri.endswith(".py"):
+        import jupytext
+
+        target = Path(page.file.abs_dest_path).with_name(f"{page.file.name}.ipynb")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        jupytext.write(jupytext.read(page.file.abs_src_path), target)
+    return output
+
+
+def on_post_build(config: MkDocsConfig, **_: Any) -> None:
+    """Write the style sheets, once each, and throw away what older code has said."""
+    for name, css in _sheets.items():
+        path = Path(config.site_dir, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(css, encoding="utf-8")
+    for old in CACHE.glob("*"):
+        if old.is_dir() and old not in _used:
+            shutil.rmtree(old)
