@@ -24,8 +24,10 @@ def main() -> None:
         (wheel,) = outside.glob("attnref-*.whl")
 
         inside = zipfile.ZipFile(wheel).namelist()
-        wanted = {str(path.relative_to(ROOT).as_posix()) for path in (ROOT / "attnref").rglob("*.safetensors")}
-        assert wanted, "there are no weights below attnref/"
+        weights, data = (list((ROOT / "attnref/tasks").glob(found)) for found in ("*.safetensors", "data/*"))
+        assert weights, "there are no weights below attnref/"
+        assert data, "there is no data below attnref/"
+        wanted = {str(path.relative_to(ROOT).as_posix()) for path in (*weights, *data)}
         wanted.add("attnref/py.typed")
         assert wanted <= set(inside), f"the wheel lacks {sorted(wanted - set(inside))}"
         stray = [path for path in inside if not path.startswith(("attnref/", "attnref-"))]

@@ -122,8 +122,8 @@ def _device(text: str) -> torch.device:
 def _out(text: str) -> Path:
     """A file that can be written. It is tried, since a training may be long; a file that is there stays as it is."""
     path = Path(text)
-    new = not path.exists()
     try:
+        new = not path.exists()
         if new or path.is_file():
             with path.open("ab"):
                 pass

@@ -49,7 +49,6 @@ def fit(
     *,
     steps: int,
     rate: float,
-    name: str,
     progress: bool,
     watch: Callable[[int, Reader], None] | None = None,
 ) -> list[float]:
@@ -61,8 +60,7 @@ def fit(
         loss_of: The loss of one batch.
         steps: How many batches there are; the cycle of the learning rate spans them.
         rate: The maximum of the learning rate.
-        name: The label of the progress bar.
-        progress: Whether to show it.
+        progress: Whether to show a progress bar.
         watch: Called after each step with its number, from 1, and the reader so far.
 
     Returns:
@@ -72,7 +70,7 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
 
     losses: list[float] = []
-    with extra("tqdm").tqdm(batches, total=steps, disable=not progress, desc=name) as bar:
+    with extra("tqdm").tqdm(batches, total=steps, disable=not progress, desc=type(reader).__name__) as bar:
         for batch in bar:
             loss = loss_of(batch)
             optimizer.zero_grad()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnref import AdditiveAttention, LuongAttention, Seq2Seq
-from attnref._checks import check_choice
+from attnref._checks import check_at_least, check_choice
 from attnref.tasks import _recipe, _weights
 from attnref.tasks._task import Option, Shipped, Task
 from attnref.tasks.dates_data import PARTS, Sample, characters, held_out_samples, training_batches
@@ -170,7 +170,7 @@ def train(
         return nn.functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
 
     batches = training_batches(steps, BATCH, seed)
-    losses = _recipe.fit(reader, batches, loss_of, steps=steps, rate=RATE, name="dates", progress=progress, watch=watch)
+    losses = _recipe.fit(reader, batches, loss_of, steps=steps, rate=RATE, progress=progress, watch=watch)
     return reader.eval(), losses
 
 
@@ -200,6 +200,7 @@ def measure(reader: DateReader, samples: Sequence[Sample], batch: int = 512) -> 
     carry nothing, so the attention weights of their steps are not counted. The model is fed what it wrote itself, not
     the right characters.
     """
+    check_at_least("dates.measure", 1, samples=len(samples), batch=batch)
     right, sums = 0, dict.fromkeys(PARTS, 0.0)
     for start in range(0, len(samples), batch):
         some = samples[start : start + batch]

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from attnref import MultiHeadAttention, efficient_attention, linear_attention, scaled_dot_product_attention
 from attnref._checks import check_choice
-from attnref.tasks import _recipe, _weights
+from attnref.tasks import _recipe, _weights, digits_data
 from attnref.tasks._task import Option, Shipped, Task
-from attnref.tasks.digits_data import SPLITS, check_images, held_out_digits, training_batches
 
 STEPS, BATCH, RATE = 400, 128, 4e-3
 SIZE, PATCH = 8, 2  # pixels along one side, of an image and of a patch
@@ -114,6 +113,7 @@ class PatchReader(nn.Module):
         return Reading(confidence.argmax(-1), confidence, torch.stack(formed, dim=1) if formed else None)
 
     def _attended(self, images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+        _check("PatchReader", images)
         x, kept = self.embed(patches(images)) + self.positions, []
         for block in self.blocks:
             x, weights = block(x)
@@ -135,10 +135,14 @@ def patches(images: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch
         >>> patches(image)[0, 1]  # the second: columns 2 and 3 of the first two rows
         tensor([ 2.,  3., 10., 11.])
     """
-    if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
-        raise ValueError(f"PatchReader: images must be (batch, {SIZE}, {SIZE}), got shape {tuple(images.shape)}.")
+    _check("patches", images)
     cut = images.unflatten(2, (-1, PATCH)).unflatten(1, (-1, PATCH))  # (batch, rows, PATCH, columns, PATCH)
     return cut.transpose(2, 3).flatten(3, 4).flatten(1, 2)
+
+
+def _check(who: str, images: Tensor) -> None:
+    if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
+        raise ValueError(f"{who}: images must be (batch, {SIZE}, {SIZE}), got shape {tuple(images.shape)}.")
 
 
 @_recipe.one_thread()
@@ -174,7 +178,7 @@ def train(
         ValueError: There is no such attention or split, no step to train for, or the seed is not one of torch's.
     """
     check_choice("digit_patches.train", "attend", attend, tuple(ATTENDS))
-    check_images("digit_patches.train", SIZE, split)
+    digits_data.check_images("digit_patches.train", SIZE, split)
     _recipe.check_training("digit_patches.train", seed, steps)
     with _recipe.drawn_from(seed):
         reader = PatchReader(attend).to(device)
@@ -183,10 +187,8 @@ def train(
         images, digits = (part.to(device) for part in batch)
         return nn.functional.cross_entropy(reader(images), digits)
 
-    batches = training_batches(steps, BATCH, seed, split)
-    losses = _recipe.fit(
-        reader, batches, loss_of, steps=steps, rate=RATE, name="digit patches", progress=progress, watch=watch
-    )
+    batches = digits_data.training_batches(steps, BATCH, seed, split)
+    losses = _recipe.fit(reader, batches, loss_of, steps=steps, rate=RATE, progress=progress, watch=watch)
     return reader.eval(), losses
 
 
@@ -209,6 +211,7 @@ class Score(NamedTuple):
 
 def measure(reader: PatchReader, images: Tensor, digits: Tensor) -> Score:
     """Measure how many images are read right, and how often a patch attends most to itself."""
+    digits_data.check_digits("digit_patches.measure", images, digits)
     reading = reader.read(images.to(reader.positions.device))
     own = None
     if reading.weights is not None:
@@ -224,7 +227,7 @@ TASK = Task(
     steps=STEPS,
     options=(
         Option.of("attend", ATTENDS, "softmax", "the attention of each head"),
-        Option.of("split", SPLITS, "images", "what is held out"),
+        Option.of("split", digits_data.SPLITS, "images", "what is held out"),
     ),
     shipped=(
         Shipped("digit_patches", "attention softmax", {"attend": "softmax", "split": "images"}),
@@ -232,6 +235,6 @@ TASK = Task(
     ),
     reader=PatchReader,
     train=train,
-    measure=lambda reader, given: measure(reader, *held_out_digits(split=given["split"])),
-    held_out=lambda: f"{len(held_out_digits()[0])} held-out digits, none of them in training",
+    measure=lambda reader, given: measure(reader, *digits_data.held_out_digits(split=given["split"])),
+    held_out=lambda: f"{len(digits_data.held_out_digits()[0])} held-out digits, none of them in training",
 )

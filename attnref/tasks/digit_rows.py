@@ -10,9 +10,8 @@ from torch import Tensor, nn
 
 from attnref import GRU, LSTM, RNN
 from attnref._checks import check_axes, check_choice
-from attnref.tasks import _recipe, _weights
+from attnref.tasks import _recipe, _weights, digits_data
 from attnref.tasks._task import Option, Shipped, Task
-from attnref.tasks.digits_data import SIZES, SPLITS, check_images, enlarge, held_out_digits, training_batches
 
 STEPS, BATCH, RATE = 2000, 64, 6e-3
 MODELS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -122,22 +121,20 @@ def train(
         ValueError: There is no such model, size or split, no step to train for, or the seed is not one of torch's.
     """
     check_choice("digit_rows.train", "model", model, tuple(MODELS))
-    check_images("digit_rows.train", size, split)
+    digits_data.check_images("digit_rows.train", size, split)
     _recipe.check_training("digit_rows.train", seed, steps)
     with _recipe.drawn_from(seed):
         reader = RowReader(model, size=size).to(device)
 
     def loss_of(batch: tuple[Tensor, Tensor]) -> Tensor:
         images, digits = (part.to(device) for part in batch)
-        logits = reader(enlarge(images, size))
+        logits = reader(digits_data.enlarge(images, size))
         each_row = digits[:, None].expand(logits.shape[:2])
         losses_of_rows = nn.functional.cross_entropy(logits.mT, each_row, reduction="none")
         return (losses_of_rows.mean() + losses_of_rows[:, -1].mean()) / 2
 
-    batches = training_batches(steps, BATCH, seed, split)
-    losses = _recipe.fit(
-        reader, batches, loss_of, steps=steps, rate=RATE, name="digit rows", progress=progress, watch=watch
-    )
+    batches = digits_data.training_batches(steps, BATCH, seed, split)
+    losses = _recipe.fit(reader, batches, loss_of, steps=steps, rate=RATE, progress=progress, watch=watch)
     return reader.eval(), losses
 
 
@@ -160,6 +157,7 @@ class Score(NamedTuple):
 
 def measure(reader: RowReader, images: Tensor, digits: Tensor) -> Score:
     """Measure how many images are read right, after each row."""
+    digits_data.check_digits("digit_rows.measure", images, digits)
     guesses = reader.read(images.to(reader.output_proj.weight.device)).confidence.argmax(-1).cpu()
     rows = (guesses == digits[:, None]).double().mean(0).tolist()
     return Score(rows[-1], rows)
@@ -172,12 +170,12 @@ TASK = Task(
     steps=STEPS,
     options=(
         Option.of("model", MODELS, "lstm", "the net that reads"),
-        Option.of("size", SIZES, 8, "rows and columns of an image"),
-        Option.of("split", SPLITS, "images", "what is held out"),
+        Option.of("size", digits_data.SIZES, 8, "rows and columns of an image"),
+        Option.of("split", digits_data.SPLITS, "images", "what is held out"),
     ),
     shipped=(Shipped("digit_rows", "LSTM, 8 x 8", {"model": "lstm", "size": "8", "split": "images"}),),
     reader=RowReader,
     train=train,
-    measure=lambda reader, given: measure(reader, *held_out_digits(given["size"], given["split"])),
-    held_out=lambda: f"{len(held_out_digits()[0])} held-out digits, none of them in training",
+    measure=lambda reader, given: measure(reader, *digits_data.held_out_digits(given["size"], given["split"])),
+    held_out=lambda: f"{len(digits_data.held_out_digits()[0])} held-out digits, none of them in training",
 )

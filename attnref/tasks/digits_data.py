@@ -1,18 +1,21 @@
 """Real handwritten digits, 8 x 8 or enlarged, and two ways to hold some of them out.
 
-scikit-learn's 1797 images come from thirteen writers and lie in fourteen runs of about 130 digits, form after form.
-Held out at random, one image in five, a digit is new but its writer is not ("images"). Held out as the last three
-forms, most of the writers are new as well, and the digits are harder to read ("forms").
+The 1797 images are those of scikit-learn, the test part of UCI's *Optical Recognition of Handwritten Digits*
+(E. Alpaydin and C. Kaynak, 1998, CC BY 4.0, see `data/README.md`). They come from thirteen writers and lie in fourteen
+runs of about 130 digits, form after form. Held out at random, one image in five, a digit is new but its writer is not
+("images"). Held out as the last three forms, most of the writers are new as well, and the digits are harder to read
+("forms").
 """
 
 import functools
 from collections.abc import Iterator
+from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnref._checks import check_choice
-from attnref.tasks._extra import extra
+from attnref._checks import check_at_least, check_choice, check_same_size
 
 SIZES = (8, 28)
 SPLITS = ("images", "forms")
@@ -76,8 +79,14 @@ def check_images(who: str, size: int, split: str = "images") -> None:
     check_choice(who, "split", split, SPLITS)
 
 
+def check_digits(who: str, images: Tensor, digits: Tensor) -> None:
+    """There is at least one image, and one digit for each."""
+    check_at_least(who, 1, images=len(images))
+    check_same_size(who, "batch", images=(images, 0), digits=(digits, 0))
+
+
 @functools.cache
 def _digits() -> tuple[Tensor, Tensor]:
-    """scikit-learn's 1797 images; they come with the package, nothing is fetched."""
-    found = extra("sklearn.datasets").load_digits()
-    return torch.tensor(found.images, dtype=torch.float32) / 16, torch.tensor(found.target)
+    """All images, (1797, 8, 8), from 0 to 1, and which digits they show, (1797,)."""
+    with np.load(Path(__file__).with_name("data") / "digits.npz") as file:
+        return torch.from_numpy(file["images"]).float() / 16, torch.from_numpy(file["digits"]).long()

@@ -7,10 +7,10 @@ from pydoc_data.topics import topics
 import torch
 from matplotlib import rcParams
 from matplotlib.figure import Figure
-from statsmodels.datasets import sunspots
 from torch import Tensor
 
 from attnref import RNN, AutoregressiveModel, LatentAutoregressiveModel, MarkovModel
+from attnref.tasks.sunspots_data import yearly_sunspots
 
 TRAIN = 209  # the years 1700 to 1908; the hundred after them are held out
 LETTERS = " abcdefghijklmnopqrstuvwxyz"
@@ -20,9 +20,7 @@ STYLES = (("window 1", "C1", "--"), ("window 2", "C2", "-."), ("window 9", "C0",
 @functools.cache
 def _series() -> tuple[Tensor, tuple[AutoregressiveModel | LatentAutoregressiveModel, ...]]:
     """The sunspots, and the models of the page, fitted on the CPU as there."""
-    table = sunspots.load_pandas().data
-    assert table is not None
-    x = torch.tensor(table["SUNACTIVITY"].to_numpy())[None]
+    x = yearly_sunspots()[None]
     torch.manual_seed(0)
     latent = LatentAutoregressiveModel(d_h=4, recurrent=RNN).double()
     latent.fit(x[:, :TRAIN], steps=100, learning_rate=0.02, weight_decay=0.3)
