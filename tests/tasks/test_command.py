@@ -504,9 +504,11 @@ def _interrupt(*_):
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for another process")
 def test_control_c_ends_in_one_line(tmp_path):
-    out = tmp_path / "new.safetensors"
-    line = [sys.executable, "-m", "attnref.tasks", "digit_rows", "--steps", "1000000", "--out", str(out), *ON_CPU]
-    errors = tmp_path / "errors"
+    out, errors = tmp_path / "new.safetensors", tmp_path / "errors"
+    # A process in the background, and so the tests there, may be deaf to SIGINT, and hands that on.
+    heard = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; runpy.run_module('attnref.tasks', run_name='__main__', alter_sys=True)"
+    line = [sys.executable, "-c", code, "digit_rows", "--steps", "1000000", "--out", str(out), *ON_CPU]
     with (
         errors.open("wb") as file,
         subprocess.Popen(line, cwd=PACKAGE.parent, stdout=subprocess.PIPE, stderr=file) as process,
