@@ -7,13 +7,14 @@ except ModuleNotFoundError as error:
 
 from attnref.plot.alignments import alignment, group_colors, ribbons, source_colors
 from attnref.plot.heat_maps import heads, heat_map
-from attnref.plot.styles import ACCENTS, FAINT, INK, MUTED, colormap, families, style
+from attnref.plot.styles import ACCENTS, FAINT, INK, MUTED, ROLES, colormap, families, style
 
 __all__ = [
     "ACCENTS",
     "FAINT",
     "INK",
     "MUTED",
+    "ROLES",
     "alignment",
     "colormap",
     "families",

@@ -21,6 +21,10 @@ ACCENTS = {
     "light": ("#0a4f9e", "#c4500a", "#00805f", "#8a3ea8"),
     "dark": ("#5aa2f0", "#f59a4c", "#4ee0b0", "#d3a0ee"),
 }
+# One color for each thing that attention is made of, the same in every picture.
+ROLES = {
+    scheme: dict(zip(("query", "key", "value", "weights"), accents, strict=True)) for scheme, accents in ACCENTS.items()
+}
 FONTS = ("Helvetica Neue", "Arial", "DejaVu Sans")
 CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "NanumGothic", "Hiragino Sans")
 # Lightness of the first and the last color, hue of both, in OKLab; no weight is close to the ground of each scheme.

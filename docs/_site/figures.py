@@ -1,6 +1,6 @@
 """Draw docs/figures/*.py into docs/assets/figures, light and dark: a hook of the site, and a script run by hand.
 
-Every public function without arguments is one figure. A figure is drawn again when its script, what that imports of
+Every public function is one figure; one that takes `narrow` is drawn for a phone too. A figure is drawn again when its script, what that imports of
 the package, data it reads, matplotlib, torch or this file has changed, and deleted when its function is gone.
 """
 
@@ -23,19 +23,22 @@ from sources import ROOT, Sources
 
 SCRIPTS, OUT = ROOT / "docs" / "figures", ROOT / "docs" / "assets" / "figures"
 SCHEMES = ("light", "dark")
+NARROW = "narrow: bool=False"  # the one argument that a figure may take
 SVG = {"svg.fonttype": "none", "svg.hashsalt": "attnref"}  # text stays text; the same ids in every run
 
 
-def figure_names(script: Path) -> list[str]:
-    """The functions of a script that draw a figure, found without running it."""
+def figure_names(script: Path) -> dict[str, bool]:
+    """The functions of a script that draw a figure, and whether each can draw it narrow; found without running it."""
     functions = (node for node in ast.parse(script.read_bytes()).body if isinstance(node, ast.FunctionDef))
-    return [f.name for f in functions if not f.name.startswith("_") and not ast.unparse(f.args)]
+    found = {f.name: ast.unparse(f.args) for f in functions if not f.name.startswith("_")}
+    return {name: bool(args) for name, args in found.items() if args in ("", NARROW)}
 
 
-def targets(script: Path, name: str) -> dict[str, Path]:
-    """Where each scheme's drawing goes."""
+def targets(script: Path, name: str) -> dict[tuple[str, bool], Path]:
+    """Where the drawing of each scheme and width goes."""
     stem = f"{script.stem}-{name}".replace("_", "-")
-    return {scheme: OUT / f"{stem}.{scheme}.svg" for scheme in SCHEMES}
+    widths = {False: stem, True: f"{stem}-narrow"} if figure_names(script)[name] else {False: stem}
+    return {(scheme, width): OUT / f"{file}.{scheme}.svg" for width, file in widths.items() for scheme in SCHEMES}
 
 
 def outdated(stems: list[str] | None = None) -> dict[Path, tuple[str, list[str]]]:
@@ -62,13 +65,13 @@ def draw_script(script: Path, mark: str, names: list[str]) -> list[str]:
     OUT.mkdir(parents=True, exist_ok=True)
     for name in names:
         start = time.perf_counter()
-        for scheme, path in targets(script, name).items():
-            path.write_text(draw(module, name, scheme) + mark, encoding="utf-8")
+        for (scheme, narrow), path in targets(script, name).items():
+            path.write_text(draw(module, name, scheme, narrow) + mark, encoding="utf-8")
         said.append(f"drew {script.stem}-{name} in {time.perf_counter() - start:.1f} s")
     return said
 
 
-def draw(module: ModuleType, name: str, scheme: str) -> str:
+def draw(module: ModuleType, name: str, scheme: str, narrow: bool) -> str:
     """One figure as SVG. The random state is the same for both schemes, and what takes long is computed for the first.
 
     Functions of the script that compute what both schemes show keep it with `functools.cache`.
@@ -79,8 +82,8 @@ def draw(module: ModuleType, name: str, scheme: str) -> str:
     from attnref import plot
 
     torch.manual_seed(0)
-    with plot.style(scheme), plt.rc_context(SVG), _training(allowed=scheme == SCHEMES[0]):  # pyright: ignore[reportArgumentType]
-        figure, svg = getattr(module, name)(), io.StringIO()
+    with plot.style(scheme), plt.rc_context(SVG), _training(allowed=scheme == SCHEMES[0] and not narrow):  # pyright: ignore[reportArgumentType]
+        figure, svg = getattr(module, name)(**({"narrow": True} if narrow else {})), io.StringIO()
         figure.savefig(
             svg, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None}
         )
@@ -110,6 +113,8 @@ def _load(script: Path) -> ModuleType:
     import matplotlib
 
     matplotlib.use("Agg")
+    if str(SCRIPTS) not in sys.path:
+        sys.path.append(str(SCRIPTS))  # for what the scripts share: _kit.py
     spec = importlib.util.spec_from_file_location(f"figures_{script.stem}", script)
     assert spec is not None
     assert spec.loader is not None

@@ -14,14 +14,11 @@ GROUPS = [0, 0, 0, 0, None, 1, 1, None, 2, 2]  # year, month, day
 Places = list[tuple[float, float]]
 
 
-def hero() -> Figure:
-    """Six ways to write a day, three above and three below the date that the model wrote for each of them."""
+def hero(narrow: bool = False) -> Figure:
+    """Six ways to write a day, three above and three below the date that the model wrote for each; four on a phone."""
+    if narrow:
+        return _fan((4.9, 4.9), ("ko", "en"), ("es", "fr"), size=13, iso_size=33)
     return _fan((9.4, 4.7), ("ko", "en", "fr"), ("es", "ja", "de"), size=15, iso_size=40)
-
-
-def hero_narrow() -> Figure:
-    """Four of them, for a narrow screen."""
-    return _fan((4.9, 4.9), ("ko", "en"), ("es", "fr"), size=13, iso_size=33)
 
 
 def _fan(
