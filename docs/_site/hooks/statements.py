@@ -1,8 +1,15 @@
-"""Build the table of the page Statements from the marks `### … { #c12 data-notes="N4" data-verdict="shown" }`."""
+"""Fill in what pages say of the lecture notes: tables, and `[[C12]]`, a verdict with its link.
+
+The pages hold the verdicts, each in a heading `### Shown: … { #c12 data-notes="N4" data-verdict="shown" }`. The register,
+docs/_site/register.yml, holds the mechanisms and what is still to come.
+"""
 
 import re
-from typing import NamedTuple
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
 
+import yaml
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import get_plugin_logger
 from mkdocs.structure.files import Files
@@ -12,31 +19,52 @@ from mkdocs.utils import get_relative_url
 log = get_plugin_logger("statements")
 
 VERDICTS = ("shown", "qualified", "corrected", "refuted")
-MARK = "<!-- statements -->"
-HEADING = re.compile(r"^#{2,4}[ ]+(?P<text>.+?)[ ]*\{:?[ ]*#(?P<id>c\d+)\b(?P<attributes>[^}]*)\}[ ]*$", re.MULTILINE)
+CHAPTERS = {"transformer": "with the Transformer", "models": "with the models"}
+REGISTER = Path(__file__).resolve().parents[1] / "register.yml"
+HEADING = re.compile(
+    r"^#{2,4}[ ]+(?P<text>.+?)[ ]*\{:?[ ]*#(?P<id>[\w-]+)\b(?P<attributes>[^}]*data-verdict[^}]*)\}[ ]*$", re.MULTILINE
+)
 ATTRIBUTE = re.compile(r'data-(notes|verdict)="([^"]*)"')
 FENCED = re.compile(r"^([ \t]*)(`{3,}|~{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
+REFERENCE = re.compile(r"\[\[(?P<id>[A-Z]\d\d|[a-z][a-z-]+)\]\]")
 
 
 class Statement(NamedTuple):
-    """One statement of the lecture notes, as a page puts it."""
+    """One statement of the lecture notes, as a page puts it; without a page and a verdict it is still to come."""
 
     id: str
     text: str
     notes: str
     verdict: str
     page: str
+    chapter: str = ""
+
+    @property
+    def number(self) -> int:
+        """Of the numbered statements, C01 to C54; the others come after them."""
+        return int(self.id[1:]) if re.fullmatch(r"c\d+", self.id) else 99
+
+
+@cache
+def register() -> dict[str, Any]:
+    """The mechanisms, and the statements that no page has yet."""
+    return yaml.safe_load(REGISTER.read_text(encoding="utf-8"))
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """MkDocs: fill in the mark, on the one page that has it."""
-    if MARK not in markdown:
+    """MkDocs: fill in the tables and the references."""
+    marks = {"<!-- statements -->": statements_table, "<!-- mechanisms -->": mechanisms_table}
+    if not REFERENCE.search(FENCED.sub("", markdown)) and not any(mark in markdown for mark in marks):
         return markdown
-    return markdown.replace(MARK, table(collect(files), page.file.src_uri))
+    found = {s.id: s for s in collect(files)}
+    for mark, table in marks.items():
+        if mark in markdown:
+            markdown = markdown.replace(mark, table(list(found.values()), page.file.src_uri))
+    return REFERENCE.sub(lambda reference: link(reference["id"], found, page.file.src_uri), markdown)
 
 
 def collect(files: Files) -> list[Statement]:
-    """Every statement of every page, in the order of their numbers."""
+    """Every statement, in the order of their numbers, those still to come included."""
     found: dict[str, Statement] = {}
     for file in files.documentation_pages():
         if not file.src_uri.endswith(".md"):
@@ -44,26 +72,76 @@ def collect(files: Files) -> list[Statement]:
         for heading in HEADING.finditer(FENCED.sub("", file.content_string)):
             given = dict(ATTRIBUTE.findall(heading["attributes"]))
             name, where = heading["id"], file.src_uri
-            statement = Statement(name, heading["text"], given.get("notes", ""), given.get("verdict", ""), where)
-            if statement.verdict not in VERDICTS or not statement.notes:
+            verdict = given.get("verdict", "")
+            word, colon, text = heading["text"].partition(": ")
+            if verdict not in VERDICTS or not given.get("notes"):
                 log.warning("%s: statement %s needs data-notes and data-verdict, one of %s", where, name, VERDICTS)
+            if not colon or word.lower() != verdict:
+                log.warning("%s: the heading of %s must begin with its verdict, %r", where, name, verdict.capitalize())
             if name in found:
                 log.warning("%s: statement %s stands on %s too", where, name, found[name].page)
-            found[name] = statement
-    return sorted(found.values(), key=lambda statement: int(statement.id[1:]))
+            found[name] = Statement(name, text[:1].upper() + text[1:], given.get("notes", ""), verdict, where)
+    for name, row in register()["to_come"].items():
+        if name.lower() in found:
+            log.warning("register.yml: %s is on %s, no longer to come", name, found[name.lower()].page)
+        else:
+            found[name.lower()] = Statement(name.lower(), row["text"], row["notes"], "", "", row["chapter"])
+    return sorted(found.values(), key=lambda s: (s.number, s.page))
 
 
-def table(statements: list[Statement], where: str) -> str:
+def statements_table(statements: list[Statement], where: str) -> str:
     """The statements as a Markdown table, with a line that counts the verdicts."""
-    counts = {verdict: sum(s.verdict == verdict for s in statements) for verdict in VERDICTS}
-    count = ", ".join(f"{n} {badge(verdict)}" for verdict, n in counts.items() if n)
-    noun = "statement" if len(statements) == 1 else "statements"
-    rows = [f"{len(statements)} {noun}: {count}.", "", "| | Statement | Verdict | Notes |", "|---|---|---|---|"]
+    count = ", ".join(f"{n} {badge(v)}" for v in VERDICTS if (n := sum(s.verdict == v for s in statements)))
+    to_come = sum(not s.verdict for s in statements)
+    rows = [f"{len(statements)} statements: {count}, {to_come} still to come.", ""]
+    rows += ["| Number | Statement | Verdict | Notes |", "|---|---|---|---|"]
     for s in statements:
-        link = get_relative_url(s.page, where)
         text = s.text.replace("|", "\\|")
-        rows.append(f"| {s.id.upper()} | [{text}]({link}#{s.id}) | {badge(s.verdict)} | {s.notes} |")
+        told = f"[{text}]({get_relative_url(s.page, where)}#{s.id})" if s.page else text
+        number = s.id.upper() if s.number < 99 else ""
+        verdict = badge(s.verdict) if s.verdict else f"to come {CHAPTERS[s.chapter]}"
+        rows.append(f"| {number} | {told} | {verdict} | {notes(s.notes, where)} |")
     return "\n".join(rows)
+
+
+def mechanisms_table(_: list[Statement], where: str) -> str:
+    """The mechanisms as a Markdown table, with the page of each."""
+    mechanisms = register()["mechanisms"]
+    done = sum("page" in row for row in mechanisms.values())
+    rows = [f"{done} of {len(mechanisms)} mechanisms have their page.", ""]
+    rows += ["| Number | Mechanism | Page | Notes |", "|---|---|---|---|"]
+    for number, row in mechanisms.items():
+        told = f"to come {CHAPTERS[row['chapter']]}" if "chapter" in row else ""
+        if "page" in row:
+            anchor = f"#{row['anchor']}" if "anchor" in row else ""
+            name = row["page"].rpartition("/")[2].removesuffix(".md").replace("_", " ")
+            told = f"[{name}]({get_relative_url(row['page'], where)}{anchor})"
+        rows.append(f"| {number} | {row['name']} | {told} | {notes(row['notes'], where)} |")
+    return "\n".join(rows)
+
+
+def link(name: str, statements: dict[str, Statement], where: str) -> str:
+    """A verdict as a link to its snippet, or when it is to come; a mechanism as a link to its page."""
+    if name in register()["mechanisms"]:
+        row = register()["mechanisms"][name]
+        if "page" not in row:
+            return f"{row['name']} (to come {CHAPTERS[row['chapter']]})"
+        return f"[{row['name']}]({get_relative_url(row['page'], where)})"
+    statement = statements.get(name.lower())
+    if statement is None:
+        log.warning("%s: [[%s]] names no statement", where, name)
+        return name
+    number = f"{statement.id.upper()} " if statement.number < 99 else ""
+    if not statement.page:
+        return f'<span class="verdict" data-verdict="to come">{number}to come</span>'
+    address = f"{get_relative_url(statement.page, where)}#{statement.id}"
+    return f'[{number}{statement.verdict}]({address}){{ .verdict data-verdict="{statement.verdict}" }}'
+
+
+def notes(names: str, where: str) -> str:
+    """The notes as links to the pages that follow them."""
+    pages = register()["notes"]
+    return " ".join(f"[{name}]({get_relative_url(pages[name]['page'], where)})" for name in names.split())
 
 
 def badge(verdict: str) -> str:
