@@ -1,6 +1,6 @@
 """Fill in what pages say of the lecture notes: tables, and `[[C12]]`, a verdict with its link.
 
-The pages hold the verdicts, each in a heading `### Shown: … { #c12 data-notes="N4" data-verdict="shown" }`. The register,
+Pages hold the verdicts, each in a heading `### Shown: … { #c12 data-notes="N4" data-verdict="shown" }`. The register,
 docs/_site/register.yml, holds the mechanisms and what is still to come.
 """
 
