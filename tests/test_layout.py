@@ -161,3 +161,8 @@ def test_headings_have_their_own_names(page):
     text = re.sub(r"^( *)(`{3,}).*?^\1\2\s*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for heading in re.findall(r"^##+ .*$", text, re.MULTILINE):
         assert re.search(r"\{[^}]*#[a-z0-9-]+[^}]*\}\s*$", heading), f"{heading!r} has no {{ #id }}"
+
+
+def test_the_cheat_sheet_has_every_public_name():
+    sheet = (DOCS / "cheat_sheet.md").read_text(encoding="utf-8")
+    assert [name for name in attnref.__all__ if not re.search(rf"\b{name}\b", sheet)] == []
