@@ -1,6 +1,7 @@
-"""Self-attention: what a trained model looks at, how often a token attends to itself, and why order is not seen."""
+"""Self-attention: three projections of one sequence, what a trained model looks at, its own weight, and order."""
 
 import torch
+from _kit import Canvas
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
@@ -20,7 +21,46 @@ HEADS = ((1, 3), (4, 3))  # (layer, head), counted from 1
 WORDS = {"dog": [1.0, 0.0], "bites": [0.0, 1.0], "man": [1.0, 1.0]}
 W_Q = torch.tensor([[1.0, 0.0, 1.0, 1.0], [0.0, 1.0, 1.0, -1.0]])
 W_K = torch.tensor([[0.0, 1.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.0]])
+W_V = torch.tensor([[10.0, 0.0], [0.0, 20.0]])
 PLACES = torch.tensor([[0.0, 1.0], [0.0, 0.0], [1.0, 0.0]])
+
+
+def projections(narrow: bool = False) -> Figure:
+    """One sequence becomes queries, keys and values; queries and keys give weights; weights and values the output."""
+    x = torch.tensor(list(WORDS.values()))
+    query, key, value = x @ W_Q, x @ W_K, x @ W_V
+    output, weights = scaled_dot_product_attention(query, key, value)
+    words = list(WORDS)
+    if narrow:
+        c, small, large = Canvas(478, narrow=True), (19.0, 17.0), (30.0, 17.0)
+        at = {"x": (40, 150), "q": (146, 52), "k": (146, 150), "v": (146, 248), "w": (40, 392), "o": (180, 392)}
+        steps = ((4, 14, "Project"), (4, 348, "Compare, softmax"), (146, 348, "Average"))
+    else:
+        c, small, large = Canvas(346), (20.0, 18.0), (34.0, 18.0)
+        at = {"x": (46, 154), "q": (136, 52), "k": (136, 154), "v": (136, 256), "w": (264, 104), "o": (408, 202)}
+        steps = ((6, 16, "Project"), (226, 16, "Compare, softmax"), (394, 16, "Average"))
+    for count, (x_step, y_step, text) in enumerate(steps, 1):
+        c.step(count, x_step, y_step, text)
+
+    tokens = c.matrix(*at["x"], x, name="x", shape="(3, 2)", rows=words, cell=small)
+    q = c.matrix(*at["q"], query, role="query", name="query", shape="(3, d_k = 4)", cell=small)
+    k = c.matrix(*at["k"], key, role="key", name="key", shape="(3, d_k = 4)", cell=small)
+    v = c.matrix(*at["v"], value, role="value", name="value", shape="(3, d_v = 2)", cell=(24.0, small[1]))
+    w = c.matrix(
+        *at["w"], weights, role="weights", name="weights", shape="(3, 3)", rows=words, columns=words, cell=large,
+        digits=2, most=1,
+    )  # fmt: skip
+    o = c.matrix(*at["o"], output, role="value", name="output", shape="(3, d_v = 2)", cell=large)
+    for block, role in ((q, "query"), (k, "key"), (v, "value")):
+        c.arrow(c.beside(tokens, 7), c.beside(block, -7), role=role)
+    if narrow:
+        c.arrow(c.beside(w, 9), c.beside(o, -9))
+    else:
+        c.arrow(c.beside(q, 7), (w.x - 38, w.y + 14), role="query")
+        c.arrow(c.beside(k, 7), (w.x - 38, w.y + 40), role="key")
+        c.arrow((w.x + w.w + 8, w.y + w.h / 2), (o.x - 9, o.y + 12))
+        c.arrow(c.beside(v, 7), (o.x - 9, o.y + 42), role="value")
+    return c.figure
 
 
 def digit() -> Figure:
