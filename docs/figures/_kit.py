@@ -19,6 +19,7 @@ from attnref.plot.styles import FAINT, INK, MUTED, current_scheme
 
 WIDE, NARROW = 482.0, 258.0  # points
 SIZE = {"wide": 11.5, "narrow": 9.5}  # of letters, in points
+PAPER = {"light": "#fdfdfc", "dark": "#12161b"}  # what a picture lies on
 Role = Literal["query", "key", "value", "weights", "plain"]
 Point = tuple[float, float]
 
@@ -90,16 +91,26 @@ class Canvas:
         return block
 
     def box(
-        self, x: float, y: float, w: float, h: float, text: str = "", *, role: Role = "plain", **options
+        self,
+        x: float,
+        y: float,
+        w: float,
+        h: float,
+        text: str = "",
+        *,
+        role: Role = "plain",
+        faint: bool = False,
+        **options,
     ) -> "Block":
         """A rounded box with words in it."""
+        edge = FAINT[current_scheme()] if faint else ink(role)
         shape = FancyBboxPatch(
             (x, y), w, h, boxstyle="round,pad=0,rounding_size=4",
-            fc=(*to_rgb(ink(role, fill=True)), 0.14), ec=ink(role), lw=1.2,
+            fc=(*to_rgb(edge if faint else ink(role, fill=True)), 0.14), ec=edge, lw=1.2,
         )  # fmt: skip
         self.ax.add_patch(shape)
         if text:
-            self.text(x + w / 2, y + h / 2, text, **options)
+            self.text(x + w / 2, y + h / 2, text, **({"color": edge} if faint else {}), **options)
         return Block(x, y, w, h)
 
     def arrow(
@@ -124,6 +135,35 @@ class Canvas:
             self.text(
                 (start[0] + end[0]) / 2, (start[1] + end[1]) / 2 - 0.55 * self.size, text, size=0.86, va="baseline"
             )
+
+    def path(
+        self,
+        points: Sequence[Point],
+        *,
+        role: Role = "plain",
+        width: float = 1.4,
+        head: bool = True,
+        faint: bool = False,
+    ) -> None:
+        """A line with corners, an arrow at its end unless told otherwise."""
+        color = FAINT[current_scheme()] if faint else INK[current_scheme()] if role == "plain" else ink(role)
+        points = list(points)
+        straight = points[:-1] if head else points
+        self.ax.plot(*zip(*straight, strict=True), "-", color=color, lw=width, solid_joinstyle="round")
+        if head:
+            tip = FancyArrowPatch(
+                points[-2], points[-1], arrowstyle="-|>,head_length=4,head_width=2.4", color=color, lw=width,
+                shrinkA=0, shrinkB=0,
+            )  # fmt: skip
+            self.ax.add_patch(tip)
+
+    def node(self, x: float, y: float, sign: str, *, role: Role = "plain", faint: bool = False) -> "Block":
+        """An operation on numbers, in a circle: a product, a sum."""
+        r = 0.85 * self.size
+        color = FAINT[current_scheme()] if faint else ink(role)
+        self.ax.add_patch(Circle((x, y), r, fc=PAPER[current_scheme()], ec=color, lw=1.3, zorder=3))
+        self.text(x, y, sign, size=1.1, color=color, zorder=4)
+        return Block(x - r, y - r, 2 * r, 2 * r)
 
     def step(self, count: int, x: float, y: float, text: str) -> None:
         """A numbered step, as the page counts them: the number in a ring, then what is done."""
@@ -168,6 +208,6 @@ def ink(role: Role, *, fill: bool = False) -> str:
 def number(x: float, digits: int) -> str:
     """A number as short as it can be: 1, 0.5, -2, with a real minus sign."""
     text = f"{x:.{digits}f}"
-    if "." in text and digits <= 1:
+    if "." in text:
         text = text.rstrip("0").rstrip(".")
-    return text.replace("-", "\N{MINUS SIGN}") if text not in ("-0", "") else "0"
+    return "0" if text in ("-0", "") else text.replace("-", "\N{MINUS SIGN}")

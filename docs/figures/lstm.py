@@ -1,9 +1,10 @@
-"""The LSTM: its cell under gates set by hand, and what the forget gate's bias does to the gradient."""
+"""The LSTM: its cell step by step, its cell under gates set by hand, and the forget gate's bias in the gradient."""
 
 from functools import cache
 
 import numpy as np
 import torch
+from _kit import Canvas, number
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -16,7 +17,78 @@ WRITE, CLEAR, SHOW = (2, 9), (9,), (5, 6, 7, 12, 13, 14)  # the steps at which t
 W_X = [[0.0, 14.0, 0.0, 0.0], [0.0, 0.0, -14.0, 0.0], [1.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 14.0]]  # i, f, g, o
 B_X = [-7.0, 7.0, 0.0, -7.0]
 
+TIMES = "\N{MULTIPLICATION SIGN}"
+
 D_X, D_H, FILL, LAGS, RUNS = 8, 32, 50, 50, 20  # the first FILL inputs only fill the state
+
+
+def forget(narrow: bool = False) -> Figure:
+    """Step 1: the forget gate multiplies the old cell state."""
+    return _cell(1, narrow)
+
+
+def add(narrow: bool = False) -> Figure:
+    """Steps 2 and 3: the input gate lets in the candidate, and the cell state is complete."""
+    return _cell(2, narrow)
+
+
+def step(narrow: bool = False) -> Figure:
+    """The whole step: the output gate decides what of the cell state is shown."""
+    return _cell(3, narrow)
+
+
+def _cell(shown: int, narrow: bool) -> Figure:
+    """The cell, its first parts drawn and the others faint. The numbers are those of the page."""
+    x, h, c = torch.tensor([1.0]), torch.tensor([0.8, 0.4]), torch.tensor([0.5, -0.5])
+    w_x = torch.tensor([[0.0], [0.0], [-20.0], [20.0], [0.5], [0.0], [20.0], [-20.0]])  # i, f, g, o
+    w_h = torch.zeros(8, 2)
+    w_h[4:6] = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    i, f, g, o = (w_x @ x + w_h @ h).chunk(4)
+    new_h, new_c = lstm_step(x, (h, c), w_x=w_x, w_h=w_h, b_x=torch.zeros(8), b_h=torch.zeros(8))
+
+    canvas = Canvas(256, narrow=narrow)
+    f_x, i_x, g_x, o_x, end = (36, 85, 137, 189, 232) if narrow else (118, 206, 290, 378, 438)
+    left, half = (6, 23) if narrow else (40, 36)
+    top, middle, boxes, bottom = 36, 86, 146, 226
+    fades = [False, shown < 2, shown < 2, shown < 3]
+
+    canvas.path([(left, top), (canvas.width - 4, top)], width=2.4)  # the cell state runs through
+    canvas.path([(left, bottom), (o_x, bottom)], head=False)
+    named = [("forget", f.sigmoid()), ("input", i.sigmoid()), ("candidate", g.tanh()), ("output", o.sigmoid())]
+    for column, (name, value), faint in zip((f_x, i_x, g_x, o_x), named, fades, strict=True):
+        role = "value" if name == "candidate" else "weights"  # what is added; how much of it
+        canvas.path([(column, bottom), (column, boxes + 20)], faint=faint)
+        canvas.box(column - half, boxes - 20, 2 * half, 40, role=role, faint=faint)
+        size = 0.8 if narrow else 0.9
+        canvas.text(column, boxes - 8, name, role=role, size=size, weight="bold", alpha=0.25 if faint else 1)
+        canvas.text(column, boxes + 9, _pair(value), size=size, alpha=0.25 if faint else 1)
+
+    canvas.path([(f_x, boxes - 20), (f_x, top + 10)], role="weights")
+    canvas.node(f_x, top, TIMES)
+    canvas.path([(i_x, boxes - 20), (i_x, middle), (g_x - 10, middle)], role="weights", faint=fades[1])
+    canvas.path([(g_x, boxes - 20), (g_x, middle + 10)], role="value", faint=fades[2])
+    canvas.path([(g_x, middle - 10), (g_x, top + 10)], role="value", faint=fades[2])
+    canvas.node(g_x, middle, TIMES, faint=fades[2])
+    canvas.node(g_x, top, "+", faint=fades[2])
+    canvas.path([(end, top), (end, middle - 10)], head=False, faint=fades[3])
+    canvas.path([(end, middle + 10), (end, boxes - 10)], faint=fades[3])
+    canvas.path([(o_x + half, boxes), (end - 10, boxes)], role="weights", faint=fades[3])
+    canvas.path([(end, boxes + 10), (end, bottom), (canvas.width - 4, bottom)], faint=fades[3])
+    canvas.box(end - 17, middle - 10, 34, 20, "tanh", faint=fades[3], size=0.8, zorder=4)
+    canvas.node(end, boxes, TIMES, faint=fades[3])
+
+    size = 0.8 if narrow else 0.95
+    canvas.text(left - 4, top - 16, f"c = {_pair(c)}", size=size, ha="left")
+    canvas.text(left - 4, bottom + 18, f"h = {_pair(h)},  x = (1)", size=size, ha="left")
+    if shown > 1:
+        canvas.text(canvas.width - 6, top - 16, f"c' = {_pair(new_c)}", size=size, ha="right", weight="bold")
+    if shown > 2:
+        canvas.text(canvas.width - 6, bottom + 18, f"h' = {_pair(new_h)}", size=size, ha="right", weight="bold")
+    return canvas.figure
+
+
+def _pair(numbers: Tensor) -> str:
+    return "(" + ", ".join(number(float(x), 2) for x in numbers) + ")"
 
 
 def cell() -> Figure:
