@@ -49,7 +49,7 @@ def _cell(shown: int, narrow: bool) -> Figure:
     canvas = Canvas(256, narrow=narrow)
     f_x, i_x, g_x, o_x, end = (36, 85, 137, 189, 232) if narrow else (118, 206, 290, 378, 438)
     left, half = (6, 23) if narrow else (40, 36)
-    top, middle, boxes, bottom = 36, 86, 146, 226
+    top, middle, boxes, bottom = 40, 88, 146, 226
     fades = [False, shown < 2, shown < 2, shown < 3]
 
     canvas.path([(left, top), (canvas.width - 4, top)], width=2.4)  # the cell state runs through
@@ -78,10 +78,10 @@ def _cell(shown: int, narrow: bool) -> Figure:
     canvas.node(end, boxes, TIMES, faint=fades[3])
 
     size = 0.8 if narrow else 0.95
-    canvas.text(left - 4, top - 16, f"c = {_pair(c)}", size=size, ha="left")
+    canvas.text(left - 4, top - 21, f"c = {_pair(c)}", size=size, ha="left")
     canvas.text(left - 4, bottom + 18, f"h = {_pair(h)},  x = (1)", size=size, ha="left")
     if shown > 1:
-        canvas.text(canvas.width - 6, top - 16, f"c' = {_pair(new_c)}", size=size, ha="right", weight="bold")
+        canvas.text(canvas.width - 6, top - 21, f"c' = {_pair(new_c)}", size=size, ha="right", weight="bold")
     if shown > 2:
         canvas.text(canvas.width - 6, bottom + 18, f"h' = {_pair(new_h)}", size=size, ha="right", weight="bold")
     return canvas.figure
