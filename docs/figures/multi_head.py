@@ -1,8 +1,9 @@
-"""Multi-head attention: three heads that answer three questions, and how wide a token is in each of the two forms."""
+"""Multi-head attention: heads split, attended with and joined; three heads, three questions; sizes of both forms."""
 
 import itertools
 
 import torch
+from _kit import Canvas
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,6 +15,61 @@ from attnref.tasks import device
 # Eight things: two numbers each for color, shape and size.
 THINGS = list(itertools.product(("red", "blue"), ("disc", "box"), ("large", "small")))
 QUESTIONS = ("colour", "shape", "size")
+
+
+def flow(narrow: bool = False) -> Figure:
+    """Project and split, attend in each head, join, project: the example of the page with its numbers."""
+    x = torch.tensor([[1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 0.0]])
+    eye = torch.eye(4)
+    attention = MultiHeadAttention(d_model=4, num_heads=2)
+    with torch.no_grad():
+        attention.query_proj.weight.copy_(3 * eye)
+        attention.key_proj.weight.copy_(eye)
+        attention.value_proj.weight.copy_(eye[[2, 3, 0, 1]])  # head 1 takes the shape, head 2 the color
+        attention.output_proj.weight.copy_(eye[[2, 3, 0, 1]])
+        output, weights = attention(x, x, x)
+        parts = [proj(x).unflatten(-1, (2, 2)).unbind(1) for proj in (attention.query_proj, attention.key_proj)]
+        values = attention.value_proj(x).unflatten(-1, (2, 2)).unbind(1)
+    heads = [weights[i] @ values[i] for i in range(2)]
+    things = ["red disc", "red box", "blue disc"]
+
+    c = Canvas(522 if narrow else 392, narrow=narrow)
+    small, wide = ((15.0, 15.0), (24.0, 15.0)) if narrow else ((19.0, 16.0), (29.0, 16.0))
+    if narrow:
+        c.step(1, 4, 14, "Project, and split into heads")
+        start = c.matrix(96, 48, x, name="x", shape="(3, d_model = 4)", rows=things, cell=small)
+        columns, lanes, last = (2, 40, 78, 124, 208), (166, 288), 432
+        c.step(2, 4, 136, "Each head attends")
+        c.step(3, 4, 396, "Join")
+        c.step(4, 132, 396, "Project")
+        joined_x, output_x = 4, 152
+    else:
+        c.step(1, 6, 16, "Project, and split into heads")
+        c.step(2, 292, 16, "Each head attends")
+        c.step(3, 6, 296, "Join")
+        c.step(4, 250, 296, "Project")
+        columns, lanes, last = (152, 202, 252, 314, 416), (60, 190), 332
+        start = c.matrix(58, 126, x, name="x", shape="(3, d_model = 4)", rows=things, cell=(14.0, 16.0))
+        joined_x, output_x = 58, 300
+    for i, y in enumerate(lanes):
+        q = c.matrix(columns[0], y, parts[0][i], role="query", name="q", cell=small)
+        k = c.matrix(columns[1], y, parts[1][i], role="key", name="k", cell=small)
+        v = c.matrix(columns[2], y, values[i], role="value", name="v", cell=small)
+        w = c.matrix(columns[3], y, weights[i], role="weights", name=f"weights {i + 1}", cell=wide, digits=2, most=1)
+        o = c.matrix(columns[4], y, heads[i], role="value", name=f"head {i + 1}", cell=wide, digits=2, most=1)
+        c.text(k.middle[0], y + q.h + 1.15 * c.size, "(3, d_k = 2) each", size=0.82)
+        c.arrow(c.beside(v, 4), c.beside(w, -4))
+        c.arrow(c.beside(w, 4), c.beside(o, -4))
+        if not narrow:
+            c.arrow(c.beside(start, 6), c.beside(q, -6))
+    joined = c.matrix(
+        joined_x, last, torch.cat(heads, -1), role="value", name="head 1, head 2", shape="(3, h d_v = 4)", cell=wide,
+        digits=2, most=1,
+    )  # fmt: skip
+    out = c.matrix(output_x, last, output, name="output", shape="(3, d_model = 4)", cell=wide, digits=2, most=1)
+    c.line((joined.middle[0], last), (joined.middle[0], last + joined.h), role="value", width=2.2)
+    c.arrow(c.beside(joined, 8), c.beside(out, -8), "" if narrow else "output_proj")
+    return c.figure
 
 
 def heads() -> Figure:
