@@ -4,59 +4,72 @@ from functools import cache
 
 import numpy as np
 import torch
-from matplotlib import rcParams
-from matplotlib.axes import Axes
+from _kit import Canvas, number
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
-from attnref import GRU, LSTM, RNN
+from attnref import GRU, LSTM, RNN, rnn_step
 
 D_X, D_H, FILL, LAGS, RUNS = 8, 32, 50, 50, 20  # the first FILL inputs only fill the state
 KINDS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 GATE = {"RNN": None, "LSTM": "forget", "GRU": "update"}  # the gate that keeps: the second block of rows in both
 
 
-def unrolled() -> Figure:
-    """A cell with a loop, and the same cell four times: each arrow carries the matrix that all of its kind share."""
-    figure = Figure(figsize=(6.7, 2.6))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(-1.0, 12.4), ylim=(-2.55, 2.65), aspect="equal")
-    ax.set_axis_off()
+def unrolled(narrow: bool = False) -> Figure:
+    """The cell with its loop, and the same cell at three steps with the numbers of the page."""
+    w_x, w_h = torch.tensor([[1.0], [0.0]]), torch.tensor([[0.0, 0.5], [1.0, 0.0]])
+    states, inputs = [torch.zeros(2)], (1.0, 0.0, 0.0)
+    for x in inputs:
+        zero = torch.zeros(2)
+        states.append(rnn_step(torch.tensor([x]), states[-1], w_x=w_x, w_h=w_h, b_x=zero, b_h=zero))
 
-    _cell(ax, 0.4, "x", "h")
-    loop = {"arrowstyle": "->", "color": "C1", "lw": 2, "connectionstyle": "arc3,rad=1.9", "shrinkA": 0, "shrinkB": 0}
-    ax.annotate("", (0.4 - 0.62, -0.25), (0.4 - 0.62, 0.25), arrowprops=loop)
-    ax.text(-0.95, 0.62, "$W_h$", color="C1", ha="center", va="bottom")
-    ax.text(2.05, 0, "=", ha="center", va="center", fontsize=20, color=rcParams["axes.edgecolor"])
+    c = Canvas(262 if narrow else 206, narrow=narrow)
+    half, high = (30, 17) if narrow else (34, 19)
+    if narrow:  # step below step
+        cells = [(120, 62 + 84 * t) for t in range(3)]
+    else:
+        cells = [(208 + 112 * t, 92) for t in range(3)]
+        _loop(c, 50, 92, half, high)
+    for t, (x, y) in enumerate(cells):
+        c.box(x - half, y - high, 2 * half, 2 * high, "tanh")
+        before, after = (_numbers(states[t]), _numbers(states[t + 1]))
+        if narrow:
+            c.path([(x, y - 84 + high if t else y - 42), (x, y - high)], role="key")
+            c.text(x + 8, y - 30, "W_h", role="key", size=0.86, ha="left")
+            c.path([(x - 72, y), (x - half, y)], role="query")
+            c.text(x - 52, y - 9, "W_x", role="query", size=0.86)
+            c.text(x - 76, y, f"x{SUB[t + 1]} = {inputs[t]:.0f}", ha="right", size=0.9)
+            c.text(x + half + 6, y, f"h{SUB[t + 1]} = {after}", ha="left", size=0.9)
+        else:
+            c.path([(x - 112 + half if t else x - 74, y), (x - half, y)], role="key")
+            c.text(x - 56 + (half - 34) / 2, y - 12, "W_h", role="key", size=0.86)
+            c.path([(x, y + 66), (x, y + high)], role="query")
+            c.text(x + 8, y + 45, "W_x", role="query", size=0.86, ha="left")
+            c.text(x, y + 80, f"x{SUB[t + 1]} = {inputs[t]:.0f}")
+            c.path([(x, y - high), (x, y - 56)])
+            c.text(x, y - 70, f"h{SUB[t + 1]} = {after}")
+        if t == 0:
+            at = (x, y - 50) if narrow else (x - 78, y)
+            c.text(*at, f"h{SUB[0]} = {before}" if narrow else f"h{SUB[0]}", **({} if narrow else {"ha": "right"}))
+    return c.figure
 
-    centres = [4.3, 6.7, 9.1, 11.5]
-    for t, x in enumerate(centres, start=1):
-        _cell(ax, x, f"x_{t}", f"h_{t}")
-    for start, stop in zip([2.85, *centres[:-1]], centres, strict=True):
-        left = start if start == 2.85 else start + 0.62
-        _arrow(ax, (left, 0), (stop - 0.62, 0), "C1")
-        ax.text((left + stop - 0.62) / 2, 0.14, "$W_h$", color="C1", ha="center", va="bottom")
-    ax.text(2.8, -0.2, "$h_0$", ha="center", va="top")
-    return figure
+
+SUB = ("\N{SUBSCRIPT ZERO}", "\N{SUBSCRIPT ONE}", "\N{SUBSCRIPT TWO}", "\N{SUBSCRIPT THREE}")
 
 
-def _cell(ax: Axes, x: float, below: str, above: str) -> None:
-    """A box with an input from below and a state above."""
-    box = FancyBboxPatch(
-        (x - 0.58, -0.5), 1.16, 1.0, boxstyle="round,pad=0.03,rounding_size=0.15", fc="none", ec=rcParams["text.color"]
-    )
-    ax.add_patch(box)
-    ax.text(x, 0, "tanh", ha="center", va="center")
-    _arrow(ax, (x, -1.75), (x, -0.56), "C0")
-    _arrow(ax, (x, 0.56), (x, 1.55), rcParams["axes.edgecolor"])
-    ax.text(x + 0.13, -1.15, "$W_x$", color="C0", ha="left", va="center")
-    ax.text(x, -1.9, f"${below}$", ha="center", va="top")
-    ax.text(x, 1.65, f"${above}$", ha="center", va="bottom")
+def _loop(c: Canvas, x: float, y: float, half: float, high: float) -> None:
+    """The cell once, its state led back into itself."""
+    c.box(x - half, y - high, 2 * half, 2 * high, "tanh")
+    c.path([(x, y + 66), (x, y + high)], role="query")
+    c.text(x, y + 80, "x")
+    c.path([(x, y - high), (x, y - 56)])
+    c.text(x, y - 70, "h")
+    c.path([(x, y - 38), (x + half + 12, y - 38), (x + half + 12, y), (x + half, y)], role="key")
+    c.text(x + half + 16, y - 20, "W_h", role="key", size=0.86, ha="left")
 
 
-def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float], color: str) -> None:
-    ax.annotate("", stop, start, arrowprops={"arrowstyle": "->", "color": color, "lw": 2, "shrinkA": 0, "shrinkB": 0})
+def _numbers(state: Tensor) -> str:
+    return "(" + ", ".join(number(float(x), 2) for x in state) + ")"
 
 
 def gradient() -> Figure:
