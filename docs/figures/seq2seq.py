@@ -16,10 +16,10 @@ ENCODER, DECODER, HALF = 0.75, 2.85, 0.24  # heights of the two rows, half the s
 Point = tuple[float, float]
 
 
-def bottleneck() -> Figure:
+def bottleneck(narrow: bool = False) -> Figure:
     """The link through the last state alone, and the link through attention to all states."""
-    figure = Figure(figsize=(6.7, 3.9), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(3.58, 7.0) if narrow else (6.7, 3.9), layout="constrained")
+    left, right = figure.subplots(2, 1) if narrow else figure.subplots(1, 2)
     for ax, title in ((left, "the last state alone"), (right, "attention to all states")):
         ax.set(xlim=(-0.55, 2.55), ylim=(-0.1, 3.7), aspect="equal", title=title)
         ax.set_axis_off()
