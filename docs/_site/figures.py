@@ -1,7 +1,8 @@
 """Draw docs/figures/*.py into docs/assets/figures, light and dark: a hook of the site, and a script run by hand.
 
-Every public function is one figure; one that takes `narrow` is drawn for a phone too. A figure is drawn again when its script, what that imports of
-the package, data it reads, matplotlib, torch or this file has changed, and deleted when its function is gone.
+Every public function is one figure; one that takes `narrow` is drawn for a phone too. A figure is drawn again when its
+script, what that imports of the package, data it reads, matplotlib, torch or this file has changed, and deleted when
+its function is gone.
 """
 
 import ast

@@ -76,7 +76,7 @@ class Sources:
     def _imported(self, path: Path) -> set[Path]:
         """The files of the package that a file imports."""
         if path not in self._reached:
-            found = (self._origin(module, name) for module, name in self._code(path).imports)
+            found = (self._origin(module, name) or _beside(path, module) for module, name in self._code(path).imports)
             self._reached[path] = {file for file in found if file}
         return self._reached[path]
 
@@ -140,3 +140,9 @@ class Sources:
         if path not in self._codes:
             self._codes[path] = Code(path)
         return self._codes[path]
+
+
+def _beside(path: Path, module: str) -> Path | None:
+    """A module in the folder of the script: what scripts share."""
+    file = path.with_name(f"{module}.py")
+    return file if module.startswith("_") and file.is_file() else None
