@@ -1,5 +1,7 @@
 """The checks of the sequence models: tokens, series, the step and the sequence of a recurrent net."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -12,6 +14,8 @@ from attnref._checks import (
     check_same_size,
     check_size,
     check_tensor,
+    has_values,
+    kind_of,
     listed,
     shape_of,
 )
@@ -78,3 +82,36 @@ def check_recurrent_step(
     if any(state.shape[:-1] != x.shape[:-1] for state in states.values()):
         given = ", ".join(f"{name} {shape_of(tensor)}" for name, tensor in {"x": x, **states}.items())
         raise ValueError(f"{who}: {listed(['x', *states])} must agree in their leading axes, got {given}.")
+
+
+def check_number(who: str, at_least: int, at_most: float = math.inf, *, above: bool = False, **given: object) -> None:
+    """Settings are finite numbers within the bounds; with `above`, the lower bound itself is refused too."""
+    for name, number in given.items():
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise TypeError(f"{who}: {name} must be a number, got {kind_of(number)}.")
+        largest = min(at_most, torch.finfo(torch.float64).max)  # an int may be larger than any float
+        if not at_least <= number <= largest or (above and number == at_least):
+            rule = f"{'above' if above else 'at least'} {at_least}"
+            rule += "" if at_most == math.inf else f" and at most {at_most}"
+            raise ValueError(f"{who}: {name} must be finite and {rule}, got {number}.")
+
+
+def check_finite(who: str, name: str, tensor: Tensor) -> None:
+    """The tensor holds values, and all of them are finite: what a fit reads."""
+    if tensor.is_meta:
+        raise ValueError(f"{who}: {name} must hold values, got a tensor on the device meta.")
+    if has_values(tensor) and not tensor.isfinite().all():
+        index = tensor.isfinite().logical_not().nonzero()[0].tolist()
+        raise ValueError(f"{who}: {name} must be finite, got {tensor[tuple(index)].item()} at {index}.")
+
+
+def check_generator(who: str, generator: torch.Generator, like: Tensor) -> None:
+    """The source of chance is a generator, on the device of what it is drawn for; the device meta draws nothing."""
+    check_tensor(who, x=like)
+    if not isinstance(generator, torch.Generator):
+        raise TypeError(f"{who}: generator must be a torch.Generator, got {kind_of(generator)}.")
+    if generator.device.type != like.device.type and not like.is_meta:
+        raise ValueError(
+            f"{who}: generator must be on the device of the values, "
+            f"got generator on {generator.device}, values on {like.device}."
+        )

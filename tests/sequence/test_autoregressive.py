@@ -1,63 +1,122 @@
-"""Models of the next value against their definition, numpy's least squares, statsmodels, and torch's distributions."""
+"""The autoregressive model against its definition, exact fractions, numpy, statsmodels, and torch's distributions."""
 
-from functools import partial
+import copy
+import math
+import pickle
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
-from torch import nn
-from torch.distributions import Categorical, Normal
+from torch.distributions import Normal
 
-from attnref import GRU, LSTM, RNN, AutoregressiveModel, LatentAutoregressiveModel, MarkovModel
+from attnref import AutoregressiveModel
 from attnref.oracle import autoregressive as oracle
 
-BATCH, N, VOCAB = 3, 40, 4
+BATCH, N = 3, 40
+DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 windows = pytest.mark.parametrize("window", [0, 1, 2, 5])
-recurrents = pytest.mark.parametrize("recurrent", [RNN, GRU, LSTM])
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=str)
 
 
-def series(n=N):
-    return torch.randn(BATCH, n).double().cumsum(1) * 0.3 + torch.randn(BATCH, n).double()
+def series(batch=BATCH, n=N, dtype=torch.float64):
+    x = torch.randn(batch, n).double()
+    return (x.cumsum(1) * 0.3 + torch.randn(batch, n).double()).to(dtype)
 
 
-def text(n=N):
-    return torch.randint(VOCAB, (BATCH, n))
-
-
-def latent(recurrent=RNN, d_h=3):
-    """A latent model that shifts and scales, with a sigma that is not one."""
-    model = LatentAutoregressiveModel(d_h, recurrent=recurrent).double()
-    model.mean, model.scale = torch.tensor(0.7, dtype=torch.float64), torch.tensor(1.9, dtype=torch.float64)
-    nn.init.constant_(model.log_sigma, -0.4)
+def random_state(window, dtype=torch.float64):
+    """A model with weights of no particular kind."""
+    model = AutoregressiveModel(window)
+    model.weight, model.bias = (torch.randn(window) / 3).to(dtype), torch.tensor(0.4, dtype=dtype)
+    model.sigma = torch.tensor(0.6, dtype=dtype)
     return model
 
 
-def random_state(model):
-    """A fixed window model with weights of no particular kind."""
-    model.weight, model.bias = torch.randn(model.window).double() / 3, torch.tensor(0.4).double()
-    model.sigma = torch.tensor(0.6).double()
-    return model
+def parameters(model):
+    return torch.cat((model.weight, model.bias[None], model.sigma[None]))
 
 
-# a fixed window
+def exact_fit(x, window):
+    """The normal equations in fractions, so that nothing is rounded; None where they have no single solution."""
+    rows = [[Fraction(value) for value in row] for row in x.double().tolist()]
+    past = [[*row[t - window : t][::-1], Fraction(1)] for row in rows for t in range(window, len(row))]
+    following = [row[t] for row in rows for t in range(window, len(row))]
+    size = window + 1
+    system = [
+        [sum(p[i] * p[j] for p in past) for j in range(size)]
+        + [sum(p[i] * y for p, y in zip(past, following, strict=True))]
+        for i in range(size)
+    ]
+    for i in range(size):
+        pivot = next((j for j in range(i, size) if system[j][i] != 0), None)
+        if pivot is None:
+            return None
+        system[i], system[pivot] = system[pivot], system[i]
+        system[i] = [entry / system[i][i] for entry in system[i]]
+        for j in range(size):
+            if j != i:
+                system[j] = [a - system[j][i] * b for a, b in zip(system[j], system[i], strict=True)]
+    solution = [row[-1] for row in system]
+    unit = max(abs(y) for y in following) or Fraction(1)  # squares of small numbers are no floats
+    squares = [
+        ((y - sum(a * b for a, b in zip(p, solution, strict=True))) / unit) ** 2
+        for p, y in zip(past, following, strict=True)
+    ]
+    return [float(w) for w in solution[:-1]], float(solution[-1]), math.sqrt(sum(squares) / len(squares)) * float(unit)
+
+
+# fit
 
 
 @windows
-def test_fit_agrees_with_oracle(agrees, window):
-    x = series()
+@given(batch=st.integers(1, 4), more=st.integers(8, 20), seed=st.integers(0, 2**32))
+def test_fit_agrees_with_oracle(agrees, window, batch, more, seed):
+    torch.manual_seed(seed)
+    x = series(batch, window + more)
     model = AutoregressiveModel(window).fit(x)
     for ours, expected in zip((model.weight, model.bias, model.sigma), oracle.fit(x.numpy(), window), strict=True):
-        agrees(ours, expected)
+        torch.testing.assert_close(ours, torch.as_tensor(expected, dtype=torch.float64), rtol=1e-9, atol=1e-9)
 
 
-@windows
-def test_likelihood_and_prediction_agree_with_oracle(agrees, window):
-    x, model = series(), random_state(AutoregressiveModel(window))
-    given = model.weight.numpy(), float(model.bias)
-    agrees(model.log_conditionals(x), oracle.log_conditionals(x.numpy(), *given, float(model.sigma)))
-    agrees(model.predict(x, 6), oracle.predict(x.numpy(), *given, 6))
+@given(
+    dtype=st.sampled_from(DTYPES),
+    window=st.integers(0, 3),
+    exponent=st.floats(-1, 1),
+    offset=st.floats(-0.01, 0.01),
+    trend=st.floats(-30, 30),
+    seed=st.integers(0, 2**32),
+)
+@example(dtype=torch.float32, window=2, exponent=0.0, offset=0.0, trend=1e3, seed=0)
+@example(dtype=torch.float64, window=2, exponent=0.0, offset=2.2e-10, trend=0.0, seed=0)  # 1e6
+@example(dtype=torch.float64, window=2, exponent=0.0, offset=0.01, trend=0.0, seed=0)
+@example(dtype=torch.float64, window=2, exponent=1.0, offset=0.0, trend=0.0, seed=0)
+@example(dtype=torch.float64, window=2, exponent=-1.0, offset=0.0, trend=0.0, seed=0)
+def test_fit_is_exact_whatever_the_scale_offset_and_trend(dtype, window, exponent, offset, trend, seed):
+    """Against fractions: the offset goes up to where the dtype has two digits left, the scale up to its range."""
+    torch.manual_seed(seed)
+    eps = torch.finfo(dtype).eps
+    largest = {torch.float64: 200, torch.float32: 25, torch.bfloat16: 25, torch.float16: 1}[dtype]
+    x = series(2, 12) + offset / eps + torch.linspace(-trend, trend, 12)
+    x = (x * 10.0 ** (largest * exponent)).to(dtype)
+    weight, bias, sigma = exact_fit(x, window)
+    model = AutoregressiveModel(window).fit(x)
+    assert model.weight.dtype == model.bias.dtype == model.sigma.dtype == dtype
+    near, size = eps + 1e-8, x.double().abs().max().item()
+    assert model.weight.tolist() == pytest.approx(weight, rel=near, abs=near)
+    assert model.bias.item() == pytest.approx(bias, rel=near, abs=near * size)
+    assert model.sigma.item() == pytest.approx(sigma, rel=near, abs=1e-3 * near * size)
+
+
+@dtypes
+@pytest.mark.parametrize("offset", [0.0, 100.0])
+def test_fit_is_that_of_float64_rounded(dtype, offset):
+    x = (series() + offset).to(dtype)
+    low, high = AutoregressiveModel(2).fit(x), AutoregressiveModel(2).fit(x.double())
+    assert torch.equal(low.weight, high.weight.to(dtype))
+    assert torch.equal(low.bias, high.bias.to(dtype))
+    assert torch.equal(low.sigma, high.sigma.to(dtype))
 
 
 def test_fit_agrees_with_least_squares_of_numpy(agrees):
@@ -95,203 +154,334 @@ def test_fit_finds_what_a_series_was_made_with():
     torch.testing.assert_close(found.sigma, made.sigma, rtol=0, atol=0.01)
 
 
-def test_no_other_weights_are_likelier():
-    x, model = series(), AutoregressiveModel(2)
-    best = model.fit(x).log_likelihood(x).sum()
-    for name in ("weight", "bias", "sigma"):
-        for change in (0.99, 1.01):
-            kept = getattr(model, name)
-            setattr(model, name, kept * change)
-            assert model.log_likelihood(x).sum() < best
-            setattr(model, name, kept)
+@pytest.mark.parametrize("name", ["weight", "bias", "sigma"])
+@pytest.mark.parametrize("change", [0.99, 1.01])
+def test_no_other_weights_are_likelier(name, change):
+    x = series() + 3.0
+    model = AutoregressiveModel(2).fit(x)
+    best = model.log_likelihood(x).sum()
+    setattr(model, name, getattr(model, name) * change)
+    assert model.log_likelihood(x).sum() < best
+
+
+# series without noise, without change, without values
+
+
+LINE, DOUBLING = 3.0 * torch.arange(12.0) + 1, 2.0 ** torch.arange(12)
+WAVE = [0.0, 1.0]
+for _ in range(28):
+    WAVE.append(1.5 * WAVE[-1] - WAVE[-2])
+WAVE = torch.tensor(WAVE, dtype=torch.float64)
+
+
+@pytest.mark.parametrize(
+    ("x", "window", "weight", "bias", "following"),
+    [
+        (LINE, 1, [1.0], 3.0, [37.0, 40.0]),
+        (LINE.bfloat16(), 1, [1.0], 3.0, [37.0, 40.0]),
+        (1e6 + LINE, 1, [1.0], 3.0, [1000037.0, 1000040.0]),
+        (DOUBLING, 1, [2.0], 0.0, [4096.0, 8192.0]),
+        (DOUBLING.half(), 1, [2.0], 0.0, [4096.0, 8192.0]),
+        (1e30 * DOUBLING, 1, [2.0], 0.0, [4096e30, 8192e30]),
+        (torch.tensor([0.0, 1.0] * 6), 1, [-1.0], 1.0, [0.0, 1.0]),
+        (torch.full((9,), 0.1), 0, [], 0.1, [0.1, 0.1]),
+        (torch.zeros(9), 0, [], 0.0, [0.0, 0.0]),
+        (WAVE[:28], 2, [1.5, -1.0], 0.0, WAVE[28:].tolist()),
+    ],
+    ids=["line", "bfloat16", "far", "doubling", "float16", "large", "square", "constant", "zero", "wave"],
+)
+def test_a_series_that_follows_exactly_is_predicted_and_has_no_density(x, window, weight, bias, following):
+    x, near = x[None], 4 * torch.finfo(x.dtype).eps
+    model = AutoregressiveModel(window).fit(x)
+    assert model.weight.tolist() == pytest.approx(weight, rel=near)
+    assert model.bias.item() == pytest.approx(bias, rel=near, abs=near * x.abs().max().item())
+    assert model.sigma.item() == 0
+    assert model.predict(x, 2)[0].tolist() == pytest.approx(following, rel=10 * near, abs=10 * near)
+    drawn = model.sample(x, 2, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(drawn, model.predict(x, 2))
+    with pytest.raises(ValueError, match=r"sigma must be finite and above 0, or there is no density, got 0\.0"):
+        model.log_likelihood(x)
+
+
+@pytest.mark.parametrize("exponent", [1023, -1040])
+def test_the_largest_and_the_smallest_numbers(exponent):
+    """Near the bounds of float64: the squares of these numbers are far outside."""
+    x = series(1, 12)
+    x = (x / x.abs().max() * 1.9).round(decimals=2)  # up to 1.9 * 2 ** 1023, just below the largest
+    unit = 2.0**exponent
+    model, near_one = AutoregressiveModel(1).fit(x * unit), AutoregressiveModel(1).fit(x)
+    assert model.weight.item() == pytest.approx(near_one.weight.item(), rel=1e-5)  # the smallest have few digits
+    assert model.bias.item() == pytest.approx(near_one.bias.item() * unit, rel=1e-5)
+    assert model.sigma.item() == pytest.approx(near_one.sigma.item() * unit, rel=1e-5)
+
+
+@pytest.mark.parametrize("dtype", DTYPES[1:], ids=str)
+def test_what_rounding_leaves_is_no_noise(dtype):
+    """Neighbors, as one number between them is rounded to; four steps apart they are noise."""
+    eps = torch.finfo(dtype).eps
+    for steps, sigma in ((1, 0.0), (4, 2 * eps)):
+        x = torch.tensor([[1.0, 1.0 + steps * eps] * 6], dtype=dtype)
+        assert AutoregressiveModel(0).fit(x).sigma.item() == pytest.approx(sigma, rel=0.01)
+
+
+def test_little_noise_is_not_taken_for_none():
+    """Noise of a hundredth of a millionth, far above the rounding of float64."""
+    x = LINE.double() + 1e-8 * series(1, 12)
+    assert 1e-9 < AutoregressiveModel(1).fit(x).sigma.item() < 1e-7
+
+
+@pytest.mark.parametrize(
+    ("x", "window", "settled"),
+    [
+        (torch.ones(1, 9), 1, 0),
+        (torch.full((1, 9), 0.1), 3, 0),
+        (torch.zeros(2, 9).double(), 2, 0),
+        (torch.full((1, 9), 1e30), 1, 0),
+        (torch.tensor([[0.0, 1.0] * 6]), 2, 1),
+        (LINE[None], 2, 1),
+        (DOUBLING[None].half(), 3, 1),
+        (WAVE[None], 3, 2),
+    ],
+    ids=["ones", "tenths", "zeros", "large", "square", "line", "doubling", "wave"],
+)
+def test_windows_that_leave_the_weights_open_are_refused(x, window, settled):
+    words = f"x must settle window={window} weights, got series that settle only {settled}; "
+    with pytest.raises(ValueError, match=words + rf"AutoregressiveModel\(window={settled}\) may fit them\."):
+        AutoregressiveModel(window).fit(x)
+    AutoregressiveModel(settled).fit(x)
+
+
+@given(
+    dtype=st.sampled_from(DTYPES),
+    value=st.floats(-6e4, 6e4),
+    batch=st.integers(1, 3),
+    n=st.integers(9, 400),
+    window=st.integers(1, 3),
+)
+def test_no_constant_settles_a_weight(dtype, value, batch, n, window):
+    x = torch.full((batch, n), value, dtype=dtype)
+    with pytest.raises(ValueError, match="got series that settle only 0"):
+        AutoregressiveModel(window).fit(x)
+    model = AutoregressiveModel(0).fit(x)
+    assert (model.bias, model.sigma) == (x[0, 0], 0)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+@dtypes
+def test_fit_refuses_what_is_not_finite_and_keeps_what_it_had(bad, dtype):
+    x, model = series(dtype=dtype), AutoregressiveModel(2).fit(series(dtype=dtype))
+    before = parameters(model)
+    x[1, 7] = bad
+    with pytest.raises(ValueError, match=rf"AutoregressiveModel.fit: x must be finite, got {bad} at \[1, 7\]\."):
+        model.fit(x)
+    assert torch.equal(parameters(model), before)
+
+
+def test_a_nan_reaches_what_depends_on_it_and_nothing_else():
+    x, model = series(), random_state(2)
+    spoiled = x.clone()
+    spoiled[1, 20] = torch.nan
+    clean, log = model.log_conditionals(x), model.log_conditionals(spoiled)
+    assert log[1, 18:21].isnan().all()
+    assert log.isnan().sum() == 3
+    assert torch.equal(log[~log.isnan()], clean[~log.isnan()])
+    assert torch.equal(model.predict(spoiled, 3), model.predict(x, 3))
+
+
+@windows
+def test_before_a_fit_it_is_noise_of_one_around_zero(agrees, window):
+    x, model = series(dtype=torch.float32), AutoregressiveModel(window)
+    agrees(model.log_conditionals(x), Normal(0.0, 1.0).log_prob(x[:, window:]))
+    assert model.predict(x, 3).eq(0).all()
+
+
+@windows
+def test_an_empty_batch(window):
+    model, x = random_state(window), torch.zeros(0, 7).double()
+    assert model.log_conditionals(x).shape == (0, 7 - window)
+    assert model.log_likelihood(x).shape == (0,)
+    assert model.predict(x, 3).shape == (0, 3)
+    assert model.sample(x, 3, generator=torch.Generator()).shape == (0, 3)
+
+
+def test_without_a_window_no_values_are_needed():
+    model, nothing = random_state(0), torch.zeros(2, 0).double()
+    assert model.predict(nothing, 3).eq(0.4).all()
+    assert model.predict(nothing, 3).shape == (2, 3)
+
+
+# conditionals, predictions, samples
+
+
+@windows
+@given(batch=st.integers(1, 4), more=st.integers(1, 9), steps=st.integers(1, 6), seed=st.integers(0, 2**32))
+def test_likelihood_and_prediction_agree_with_oracle(agrees, window, batch, more, steps, seed):
+    torch.manual_seed(seed)
+    x, model = series(batch, window + more), random_state(window)
+    weights = model.weight.numpy(), float(model.bias)
+    expected = oracle.log_conditionals(x.numpy(), *weights, float(model.sigma))
+    agrees(model.log_conditionals(x), expected)
+    agrees(model.log_likelihood(x), expected.sum(1))
+    agrees(model.predict(x, steps), oracle.predict(x.numpy(), *weights, steps))
+    at_least = x[:, more:]  # as long as the window
+    agrees(model.predict(at_least, steps), oracle.predict(at_least.numpy(), *weights, steps))
 
 
 def test_conditionals_agree_with_torch(agrees):
-    x, model = series(), random_state(AutoregressiveModel(2))
+    x, model = series(), random_state(2)
     mean = model.bias + model.weight[0] * x[:, 1:-1] + model.weight[1] * x[:, :-2]
     agrees(model.log_conditionals(x), Normal(mean, model.sigma).log_prob(x[:, 2:]))
 
 
-# tokens
+@dtypes
+def test_every_dtype_is_near_float64(agrees, dtype):
+    """Of weights and values that the dtype holds: what is computed is rounded once."""
+    x, low = series(dtype=dtype) + 30, random_state(2, dtype)
+    high = AutoregressiveModel(2)
+    high.weight, high.bias, high.sigma = low.weight.double(), low.bias.double(), low.sigma.double()
+    for call in (
+        lambda model, x: model.log_conditionals(x),
+        lambda model, x: model.log_likelihood(x),
+        lambda model, x: model.predict(x, 20),
+    ):
+        result = call(low, x)
+        assert result.dtype == dtype
+        agrees(result, call(high, x.double()))
+    drawn = low.sample(x, 20, generator=torch.Generator().manual_seed(0))
+    assert drawn.dtype == dtype
+    assert drawn.isfinite().all()
 
 
-@windows
-@pytest.mark.parametrize("smoothing", [0.0, 0.5])
-def test_table_agrees_with_oracle(agrees, arrays, window, smoothing):
-    tokens, other = text(), text()
-    model = MarkovModel(VOCAB, window, smoothing=smoothing).fit(tokens)
-    table = oracle.markov_table(tokens.numpy(), VOCAB, window, smoothing)
-    agrees(model.table(), table)
-    for seen in (tokens, other):  # in the other text stand windows and tokens that were never seen
-        agrees(model.log_conditionals(seen).exp(), np.exp(oracle.markov_log_conditionals(seen.numpy(), table)))
-    agrees(model.predict(other, 4), oracle.markov_predict(other.numpy(), table, 4))
+def test_a_value_depends_on_those_before_it_and_not_on_those_after(agrees):
+    model, x = random_state(2), series()
+    for t in (3, 7, 20):
+        agrees(model.log_conditionals(x[:, :t]), model.log_conditionals(x)[:, : t - 2])
 
 
-def test_table_is_exact():
-    tokens = torch.tensor([[0, 1, 0, 1, 0, 2, 0]])
-    expected = torch.tensor([[0, 2 / 3, 1 / 3], [1, 0, 0], [1, 0, 0]], dtype=torch.float64)
-    torch.testing.assert_close(MarkovModel(3).fit(tokens).table(), expected, rtol=0, atol=1e-15)
-
-
-def test_tokens_agree_with_torch(agrees):
-    tokens = text()
-    model = MarkovModel(VOCAB, smoothing=0.1).fit(tokens)
-    expected = Categorical(model.table()[tokens[:, :-1]]).log_prob(tokens[:, 1:])
-    torch.testing.assert_close(model.log_conditionals(tokens), expected, rtol=1e-6, atol=1e-6)
-
-
-def test_many_steps_are_powers_of_the_table(agrees):
-    tokens = text()
-    model = MarkovModel(VOCAB, smoothing=0.1).fit(tokens)
-    for k, chance in enumerate(model.predict(tokens, 5).unbind(1), 1):
-        agrees(chance, torch.linalg.matrix_power(model.table(), k)[tokens[:, -1]])
-
-
-@windows
-@given(seed=st.integers(0, 999))
-def test_probabilities_sum_to_one(window, seed):
+@given(window=st.integers(0, 4), steps=st.integers(1, 6), seed=st.integers(0, 2**32))
+def test_one_step_repeated_is_many_steps(agrees, window, steps, seed):
     torch.manual_seed(seed)
-    model = MarkovModel(VOCAB, window).fit(text(12))
-    assert model.table().ge(0).all()
-    torch.testing.assert_close(model.table().sum(-1), torch.ones([VOCAB] * window).double())
-    chances = model.predict(text(), 3)
-    torch.testing.assert_close(chances.sum(-1), torch.ones(BATCH, 3).double())
-
-
-@pytest.mark.parametrize("window", [1, 2])
-def test_all_continuations_together_are_certain(window):
-    """The joint distribution is the product of conditionals: over all sequences it sums to one."""
-    model = MarkovModel(VOCAB, window, smoothing=0.2).fit(text())
-    start = torch.tensor([1, 3][:window])
-    ends = torch.cartesian_prod(*[torch.arange(VOCAB)] * 4)
-    whole = torch.cat((start.expand(len(ends), window), ends), dim=1)
-    assert model.log_likelihood(whole).exp().sum().item() == pytest.approx(1.0)
-
-
-@pytest.mark.parametrize("window", [0, 1, 2])
-def test_samples_approach_the_table(window):
-    model = MarkovModel(VOCAB, window, smoothing=0.5).fit(text())
-    drawn = model.sample(text(), 20_000, generator=torch.Generator().manual_seed(0))
-    again = MarkovModel(VOCAB, window).fit(drawn)
-    torch.testing.assert_close(again.table(), model.table(), rtol=0, atol=0.03)
-
-
-def test_what_was_never_seen():
-    """No chance for a token that never followed; any token after a window that never came; smoothing mends both."""
-    seen, other = torch.tensor([[0, 1, 0, 1]]), torch.tensor([[0, 0, 2, 0]])
-    assert MarkovModel(3).fit(seen).log_conditionals(other).exp().tolist() == [[0, 0, pytest.approx(1 / 3)]]
-    smooth = MarkovModel(3, smoothing=1.0).fit(seen).log_conditionals(other).exp()
-    assert smooth[0].tolist() == pytest.approx([1 / 5, 1 / 5, 1 / 3])
-
-
-# a hidden state
-
-
-def test_latent_agrees_with_oracle(agrees, arrays):
-    x, model = series(12), latent()
-    weights = {name: weight.detach().numpy() for name, weight in model.rnn.named_parameters()}
-    weights["output_weight"] = model.output_proj.weight.detach()[0].numpy()
-    weights["output_bias"] = model.output_proj.bias.item()
-    sigma = model.log_sigma.exp().item()
-    expected = oracle.latent_log_conditionals(x.numpy(), weights, 0.7, 1.9, sigma)
-    agrees(model.log_conditionals(x), expected)
-
-
-@recurrents
-def test_latent_agrees_with_torch(agrees, recurrent):
-    """Torch's own recurrent nets in the same place, with the same weights."""
-    x, ours = series(), latent(recurrent)
-    theirs = latent(partial(getattr(nn, recurrent.__name__), batch_first=True))
-    theirs.load_state_dict(ours.state_dict())
-    agrees(ours.log_conditionals(x), theirs.log_conditionals(x))
-    agrees(ours.predict(x, 5), theirs.predict(x, 5))
-
-
-@recurrents
-def test_latent_fit_raises_the_likelihood(recurrent):
-    x = series()
-    model = LatentAutoregressiveModel(3, recurrent=recurrent).double()
-    model.fit(x, steps=40, learning_rate=0.03)
-    after = -model.log_conditionals(x).mean().item()
-    assert len(model.losses) == 40
-    assert after < model.losses[0] - 0.1
-    assert model.mean.item() == pytest.approx(x.mean().item())
-    assert model.scale.item() == pytest.approx(x.std().item())
-
-
-def test_latent_keeps_what_a_window_has_lost():
-    """The last value is the first one over again, six values of noise lie between."""
-    generator = torch.Generator().manual_seed(0)
-
-    def echo(n):
-        first = torch.randint(2, (n, 1), generator=generator) * 2.0 - 1
-        return torch.cat((first, 0.1 * torch.randn(n, 6, generator=generator), first), dim=1)
-
-    train, held_out = echo(128), echo(500)
-    window = AutoregressiveModel(4).fit(train[:, -5:])
-    state = LatentAutoregressiveModel(6, recurrent=GRU).fit(train, steps=150, learning_rate=0.03)
-    missed = [
-        (model.predict(held_out[:, :-1])[:, 0] - held_out[:, -1]).square().mean().sqrt().item()
-        for model in (window, state)
-    ]
-    assert missed[0] > 0.9
-    assert missed[1] < 0.3
-
-
-# all three
-
-
-def models():
-    return [random_state(AutoregressiveModel(2)), MarkovModel(VOCAB, 2, smoothing=0.3).fit(text()), latent(GRU)]
-
-
-all_three = pytest.mark.parametrize("which", [0, 1, 2], ids=["window", "markov", "latent"])
-
-
-@all_three
-def test_the_whole_is_the_sum_of_conditionals(agrees, which):
-    model = models()[which]
-    x = text() if which == 1 else series()
-    agrees(model.log_likelihood(x), model.log_conditionals(x).sum(1))
-    skipped = 0 if which == 2 else 2
-    assert model.log_conditionals(x).shape == (BATCH, N - skipped)
-    for t in (7, 20):  # a value's conditional does not change with what comes after it
-        agrees(model.log_conditionals(x[:, :t]), model.log_conditionals(x)[:, : t - skipped])
-
-
-@pytest.mark.parametrize("which", [0, 2], ids=["window", "latent"])
-@given(seed=st.integers(0, 999))
-def test_one_step_repeated_is_many_steps(agrees, which, seed):
-    torch.manual_seed(seed)
-    model, x = models()[which], series(9)
-    at_once, extended = model.predict(x, 4), x
-    for _ in range(4):
+    model, x = random_state(window), series(2, 9)
+    at_once, extended = model.predict(x, steps), x
+    for _ in range(steps):
         extended = torch.cat((extended, model.predict(extended)), dim=1)
     agrees(at_once, extended[:, 9:])
 
 
-@all_three
-def test_a_generator_settles_the_sample(which):
-    model = models()[which]
-    x = text() if which == 1 else series()
+@given(window=st.integers(0, 4), k=st.integers(-60, 60), offset=st.floats(-100, 100), seed=st.integers(0, 2**32))
+def test_the_unit_and_the_origin_change_nothing(window, k, offset, seed):
+    """In another unit the weights stay, bias and sigma are in that unit; another origin moves the bias alone."""
+    torch.manual_seed(seed)
+    x = series(2, 20)
+    model, moved = AutoregressiveModel(window).fit(x), AutoregressiveModel(window).fit(2.0**k * (x + offset))
+    near = {"rtol": 1e-9, "atol": 1e-9}
+    torch.testing.assert_close(moved.weight, model.weight, **near)
+    torch.testing.assert_close(moved.bias / 2.0**k, model.bias + offset * (1 - model.weight.sum()), **near)
+    torch.testing.assert_close(moved.sigma / 2.0**k, model.sigma, **near)
+
+
+def test_a_generator_settles_the_sample():
+    model, x = random_state(2), series()
     first, again, other = (model.sample(x, 30, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2))
     assert first.shape == (BATCH, 30)
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-@pytest.mark.parametrize("which", [0, 2], ids=["window", "latent"])
-def test_one_drawn_value_lies_about_its_mean(which):
-    model, x = models()[which], series()[:1]
-    drawn = model.sample(x.expand(20_000, N), 1, generator=torch.Generator().manual_seed(0))[:, 0]
-    sigma = 0.6 if which == 0 else 1.9 * float(np.exp(-0.4))
-    assert drawn.mean().item() == pytest.approx(model.predict(x).item(), abs=0.04)
-    assert drawn.std().item() == pytest.approx(sigma, rel=0.02)
+def test_drawn_values_lie_around_their_means():
+    """The first around its prediction; each later one around the mean after those that were drawn before it."""
+    model, x = random_state(2), series(1)
+    drawn = model.sample(x.expand(20_000, N), 3, generator=torch.Generator().manual_seed(0))
+    whole = torch.cat((x.expand(20_000, N), drawn), dim=1)
+    for k in range(3):
+        noise = drawn[:, k] - model.predict(whole[:, : N + k])[:, 0]
+        assert noise.mean().item() == pytest.approx(0, abs=0.02)
+        assert noise.std().item() == pytest.approx(0.6, rel=0.02)
+    assert drawn[:, 0].mean().item() == pytest.approx(model.predict(x).item(), abs=0.02)
 
 
-def test_say_what_they_were_built_with():
-    assert repr(AutoregressiveModel(9)) == "AutoregressiveModel(window=9)"
-    assert repr(MarkovModel(27, 2, smoothing=0.1)) == "MarkovModel(vocab_size=27, window=2, smoothing=0.1)"
+# the ways of torch
+
+
+def test_default_dtype_and_device():
+    dtype = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(torch.float64)
+        assert AutoregressiveModel(2).predict(series()).dtype == torch.float64
+    finally:
+        torch.set_default_dtype(dtype)
+    on_cpu = series()
+    with torch.device("meta"):
+        model, x = AutoregressiveModel(2), torch.empty(3, 9)
+        assert model.log_conditionals(x).shape == (3, 7)
+        assert model.predict(x, 4).device.type == "meta"
+        assert model.sample(x, 4, generator=torch.Generator("cpu")).shape == (3, 4)
+        model.fit(on_cpu)  # nothing of it is made on the device that is the default
+        assert model.weight.device.type == "cpu"
+        assert model.predict(on_cpu, 2).device.type == "cpu"
+    with pytest.raises(ValueError, match="x must hold values, got a tensor on the device meta"):
+        AutoregressiveModel(2).fit(x)
+
+
+@pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_pickles_and_copies(duplicate):
+    x = series().requires_grad_()
+    model = AutoregressiveModel(2).fit(x)  # of a leaf, whose graph must not be kept
+    twin = duplicate(model)
+    assert torch.equal(twin.log_conditionals(x), model.log_conditionals(x))
+    twin.bias += 1
+    assert not torch.equal(twin.bias, model.bias)
+
+
+def test_gradients():
+    x, model = series(2, 7).requires_grad_(), AutoregressiveModel(2).fit(series())
+    leaves = [getattr(model, name).requires_grad_() for name in ("weight", "bias", "sigma")]
+
+    def call(x, weight, bias, sigma):
+        model.weight, model.bias, model.sigma = weight, bias, sigma
+        drawn = model.sample(x, 3, generator=torch.Generator().manual_seed(0))
+        return model.log_conditionals(x), model.log_likelihood(x), model.predict(x, 3), drawn
+
+    assert torch.autograd.gradcheck(call, (x, *leaves))
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script.*:DeprecationWarning")  # torch's own, of its forward mode
+def test_transforms_of_functions(agrees):
+    x, model = series(), random_state(2)
+    per_series = torch.func.vmap(lambda row: model.log_likelihood(row[None])[0])
+    agrees(per_series(x), model.log_likelihood(x))
+    tangent = torch.randn_like(x)
+    _, forward = torch.func.jvp(model.log_likelihood, (x,), (tangent,))
+    agrees(forward, (torch.func.grad(lambda x: model.log_likelihood(x).sum())(x) * tangent).sum(1))
+
+
+def test_autocast_changes_nothing():
+    x, model = series().float(), random_state(2, torch.float32)
+    expected = model.log_conditionals(x), model.predict(x, 5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(model.log_conditionals(x), expected[0])
+        assert torch.equal(model.predict(x, 5), expected[1])
+        assert torch.equal(parameters(AutoregressiveModel(2).fit(x)), parameters(model.fit(x)))
+
+
+# refusals
+
+
+def by_hand(**given):
+    model = AutoregressiveModel(1)
+    for name, value in given.items():
+        setattr(model, name, value)
+    return model
+
+
+class Elsewhere(torch.Generator):
+    """A generator that says it is on another device."""
+
+    device = torch.device("cuda")
+
+
+def draw(steps=1, generator=None, model=None):
+    return (model or AutoregressiveModel(1)).sample(torch.zeros(1, 3), steps, generator=generator)
 
 
 @pytest.mark.refusal
@@ -300,92 +490,146 @@ def test_say_what_they_were_built_with():
     [
         (lambda: AutoregressiveModel(-1), ValueError, "AutoregressiveModel: window must be at least 0, got -1."),
         (lambda: AutoregressiveModel(2.0), TypeError, "AutoregressiveModel: window must be an int, got float."),
+        (lambda: AutoregressiveModel(True), TypeError, "AutoregressiveModel: window must be an int, got bool."),
+        (
+            lambda: AutoregressiveModel(2).fit([[0.0, 1.0]]),
+            TypeError,
+            "AutoregressiveModel.fit: x must be a torch.Tensor, got list.",
+        ),
         (
             lambda: AutoregressiveModel(2).fit(torch.zeros(9)),
             ValueError,
-            "AutoregressiveModel: x must be (batch, n), got shape (9,).",
+            "AutoregressiveModel.fit: x must be (batch, n), got shape (9,).",
         ),
         (
             lambda: AutoregressiveModel(2).fit(torch.zeros(1, 9).long()),
             TypeError,
-            "AutoregressiveModel: x must be floating point, got x torch.int64.",
+            "AutoregressiveModel.fit: x must be floating point, got x torch.int64.",
         ),
         (
             lambda: AutoregressiveModel(2).fit(torch.zeros(1, 5)),
             ValueError,
-            "AutoregressiveModel: x must hold more values to explain than there are weights, "
+            "AutoregressiveModel.fit: x must hold more values to explain than there are weights and bias, "
             "window + 1=3, got 3 from shape (1, 5).",
+        ),
+        (
+            lambda: AutoregressiveModel(0).fit(torch.zeros(0, 5)),
+            ValueError,
+            "AutoregressiveModel.fit: x must hold more values to explain than there are weights and bias, "
+            "window + 1=1, got 0 from shape (0, 5).",
+        ),
+        (
+            lambda: AutoregressiveModel(0).fit(torch.zeros(3, 0)),
+            ValueError,
+            "AutoregressiveModel.fit: x must hold n >= 1 positions, got shape (3, 0).",
+        ),
+        (
+            lambda: AutoregressiveModel(1).fit(torch.tensor([[6e-8, 0.0, 0.0, 0.0, 6e4]]).half()),
+            ValueError,
+            "AutoregressiveModel.fit: weight, bias and sigma must fit into torch.float16, got one of size 3.4e+11.",
+        ),
+        (
+            lambda: AutoregressiveModel(1).fit(torch.tensor([[6e-8, 0.0, 0.0, 0.0, -6e4]]).half()),
+            ValueError,
+            "AutoregressiveModel.fit: weight, bias and sigma must fit into torch.float16, got one of size 3.4e+11.",
+        ),
+        (
+            lambda: AutoregressiveModel(4).log_conditionals(torch.zeros(1, 4)),
+            ValueError,
+            "AutoregressiveModel.log_conditionals: x must hold n >= 5 positions, got shape (1, 4).",
         ),
         (
             lambda: AutoregressiveModel(4).log_likelihood(torch.zeros(1, 4)),
             ValueError,
-            "AutoregressiveModel: x must hold n >= 5 positions, got shape (1, 4).",
+            "AutoregressiveModel.log_likelihood: x must hold n >= 5 positions, got shape (1, 4).",
         ),
         (
             lambda: AutoregressiveModel(4).predict(torch.zeros(1, 3)),
             ValueError,
-            "AutoregressiveModel: x must hold n >= 4 positions, got shape (1, 3).",
+            "AutoregressiveModel.predict: x must hold n >= 4 positions, got shape (1, 3).",
         ),
         (
             lambda: AutoregressiveModel(1).predict(torch.zeros(1, 3), 0),
             ValueError,
-            "AutoregressiveModel: steps must be at least 1, got 0.",
+            "AutoregressiveModel.predict: steps must be at least 1, got 0.",
+        ),
+        (
+            lambda: AutoregressiveModel(1).predict(torch.zeros(1, 3), 2.0),
+            TypeError,
+            "AutoregressiveModel.predict: steps must be an int, got float.",
         ),
         (
             lambda: AutoregressiveModel(1).predict(torch.zeros(1, 3).double()),
             TypeError,
-            "AutoregressiveModel: x and weight must share one dtype, got x torch.float64, weight torch.float32.",
+            "AutoregressiveModel.predict: x, weight, bias and sigma must share one dtype, "
+            "got x torch.float64, weight torch.float32, bias torch.float32, sigma torch.float32.",
         ),
-        (lambda: MarkovModel(0), ValueError, "MarkovModel: vocab_size must be at least 1, got 0."),
         (
-            lambda: MarkovModel(3, smoothing=-1.0),
+            lambda: AutoregressiveModel(1).predict(torch.zeros(1, 3, device="meta")),
             ValueError,
-            "MarkovModel: smoothing must not be negative, got -1.0.",
+            "AutoregressiveModel.predict: x, weight, bias and sigma must be on one device, "
+            "got x on meta, weight on cpu, bias on cpu, sigma on cpu.",
         ),
         (
-            lambda: MarkovModel(27, 14),
+            lambda: by_hand(weight=torch.zeros(2)).predict(torch.zeros(1, 3)),
             ValueError,
-            "MarkovModel: vocab_size ** window must be below 2 ** 63, got 27 ** 14.",
+            "AutoregressiveModel.predict: weight must have shape (1,), got (2,).",
         ),
         (
-            lambda: MarkovModel(3).fit(torch.tensor([[0, 3]])),
+            lambda: by_hand(bias=torch.zeros(1)).predict(torch.zeros(1, 3)),
             ValueError,
-            "MarkovModel: tokens must lie between 0 and vocab_size - 1=2, got 0 to 3.",
+            "AutoregressiveModel.predict: bias must have shape (), got (1,).",
         ),
         (
-            lambda: MarkovModel(3).fit(torch.zeros(1, 3)),
+            lambda: by_hand(sigma=1.0).predict(torch.zeros(1, 3)),
             TypeError,
-            "MarkovModel: tokens must hold tokens as int32 or int64, got torch.float32.",
+            "AutoregressiveModel.predict: sigma must be a torch.Tensor, got float.",
         ),
         (
-            lambda: MarkovModel(3, 2).fit(torch.tensor([[0, 1]])),
+            lambda: by_hand(sigma=torch.tensor(-1.0)).log_conditionals(torch.zeros(1, 3)),
             ValueError,
-            "MarkovModel: tokens must hold n >= 3 positions, got shape (1, 2).",
+            "AutoregressiveModel.log_conditionals: sigma must be finite and above 0, or there is no density, got -1.0.",
         ),
         (
-            lambda: MarkovModel(3).sample(torch.tensor([[0]]), 0, generator=torch.Generator()),
+            lambda: by_hand(sigma=torch.tensor(math.nan)).log_likelihood(torch.zeros(1, 3)),
             ValueError,
-            "MarkovModel: steps must be at least 1, got 0.",
+            "AutoregressiveModel.log_likelihood: sigma must be finite and above 0, or there is no density, got nan.",
         ),
         (
-            lambda: LatentAutoregressiveModel(0),
+            lambda: draw(generator=torch.Generator(), model=by_hand(sigma=torch.tensor(math.inf))),
             ValueError,
-            "LatentAutoregressiveModel: d_h must be at least 1, got 0.",
+            "AutoregressiveModel.sample: sigma must be finite and at least 0, got inf.",
         ),
         (
-            lambda: LatentAutoregressiveModel(2).fit(torch.zeros(1, 1)),
+            lambda: draw(generator=torch.Generator(), model=by_hand(sigma=torch.tensor(-0.5))),
             ValueError,
-            "LatentAutoregressiveModel: x must hold n >= 2 positions, got shape (1, 1).",
+            "AutoregressiveModel.sample: sigma must be finite and at least 0, got -0.5.",
         ),
         (
-            lambda: LatentAutoregressiveModel(2).predict(torch.zeros(1, 3).double()),
+            lambda: draw(generator=torch.Generator(), model=by_hand(sigma=1.0)),
             TypeError,
-            "LatentAutoregressiveModel: x and weight must share one dtype, got x torch.float64, weight torch.float32.",
+            "AutoregressiveModel.sample: sigma must be a torch.Tensor, got float.",
         ),
         (
-            lambda: LatentAutoregressiveModel(2).fit(torch.zeros(1, 3), steps=0),
+            lambda: draw(generator=7),
+            TypeError,
+            "AutoregressiveModel.sample: generator must be a torch.Generator, got int.",
+        ),
+        (
+            lambda: draw(),
+            TypeError,
+            "AutoregressiveModel.sample: generator must be a torch.Generator, got NoneType.",
+        ),
+        (
+            lambda: draw(generator=Elsewhere()),
             ValueError,
-            "LatentAutoregressiveModel: steps must be at least 1, got 0.",
+            "AutoregressiveModel.sample: generator must be on the device of the values, "
+            "got generator on cuda, values on cpu.",
+        ),
+        (
+            lambda: draw(True, generator=torch.Generator()),
+            TypeError,
+            "AutoregressiveModel.sample: steps must be an int, got bool.",
         ),
     ],
 )
@@ -395,10 +639,11 @@ def test_refusals(call, error, words):
     assert str(refusal.value) == words
 
 
-def test_oracle_stands_alone():
+def test_says_what_it_was_built_with():
+    assert repr(AutoregressiveModel(9)) == "AutoregressiveModel(window=9)"
+
+
+def test_oracle_alone():
     """A line that doubles: the weight of least squares is two, and nothing is left over."""
     weight, bias, sigma = oracle.fit(np.array([[1.0, 2.0, 4.0, 8.0, 16.0]]), 1)
     assert [*weight, bias, sigma] == pytest.approx([2.0, 0.0, 0.0], abs=1e-12)
-    table = oracle.markov_table(np.array([[0, 1, 0, 1, 0, 0]]), 2, 1)
-    assert table == pytest.approx(np.array([[1 / 3, 2 / 3], [1, 0]]))
-    assert oracle.markov_predict(np.array([[0]]), table, 2)[0, 1] == pytest.approx([7 / 9, 2 / 9])

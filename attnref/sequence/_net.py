@@ -1,0 +1,34 @@
+"""The recurrent net that a caller hands in: what makes it, and what it returns."""
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor, nn
+
+from attnref._checks import kind_of, shape_of
+
+
+def checked_net(who: str, recurrent: Callable[[int, int], nn.Module], d_x: int, d_h: int) -> nn.Module:
+    """What `recurrent` makes: a Module that puts the batch first, which torch's own do not unless told to."""
+    if isinstance(recurrent, nn.Module) or not callable(recurrent):
+        given = f"an instance of {kind_of(recurrent)}"
+        raise TypeError(f"{who}: recurrent must be a maker of recurrent nets, such as GRU, got {given}.")
+    net = recurrent(d_x, d_h)
+    if not isinstance(net, nn.Module):
+        raise TypeError(f"{who}: recurrent must make an nn.Module, got {kind_of(net)}.")
+    if getattr(net, "batch_first", True) is False:
+        raise ValueError(
+            f"{who}: recurrent must make a net whose batch comes first, got {kind_of(net)} without batch_first; "
+            f"pass partial({type(net).__name__}, batch_first=True)."
+        )
+    return net
+
+
+def checked_read(who: str, read: object, shape: tuple[int, ...]) -> tuple[Tensor, Any]:
+    """What the net returned: a pair, whose first part holds one hidden state for each input."""
+    if not (isinstance(read, tuple) and len(read) == 2 and isinstance(read[0], Tensor)):
+        raise TypeError(f"{who}: recurrent must make a net that returns (hidden, state), got {kind_of(read)}.")
+    if read[0].shape != shape:
+        given = f"hidden of shape {shape_of(read[0])}"
+        raise ValueError(f"{who}: recurrent must make a net whose hidden is (batch, n, d_h) = {shape}, got {given}.")
+    return read
