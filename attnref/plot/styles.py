@@ -27,7 +27,7 @@ ROLES = {
 }
 FONTS = ("Helvetica Neue", "Arial", "DejaVu Sans")
 CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "NanumGothic", "Hiragino Sans")
-# Lightness of the first and the last color, hue of both, in OKLab; no weight is close to the ground of each scheme.
+# Lightness of the first and the last color, hue of both, in OKLab; both differ from the background.
 _RAMPS = {"light": (0.975, 0.30, 225.0, 268.0), "dark": (0.30, 0.97, 268.0, 205.0)}
 
 
@@ -35,10 +35,10 @@ def colormap(scheme: Literal["light", "dark"] = "light") -> ListedColormap:
     """One hue, its lightness in even steps (OKLab), so that equal steps of weight look equal, in gray as in color.
 
     Args:
-        scheme: The ground it is seen on. The more weight, the further from that ground.
+        scheme: The background it is seen on. The more weight, the further from that background.
 
     Returns:
-        256 colors, from a weight of zero to the greatest.
+        256 colors, from a weight of zero to the largest.
 
     Raises:
         ValueError: The scheme is neither "light" nor "dark".
@@ -50,7 +50,8 @@ def colormap(scheme: Literal["light", "dark"] = "light") -> ListedColormap:
         True
 
     Source:
-        OKLab: Björn Ottosson 2020, *A perceptual color space for image processing*.
+        OKLab: Björn Ottosson 2020, [*A perceptual color space for image
+        processing*](https://bottosson.github.io/posts/oklab/), section "Converting from linear sRGB to Oklab".
     """
     check_choice("colormap", "scheme", scheme, ("light", "dark"))
     first, last, hue_first, hue_last = _RAMPS[scheme]
@@ -75,10 +76,10 @@ def colormap(scheme: Literal["light", "dark"] = "light") -> ListedColormap:
 
 @contextmanager
 def style(scheme: Literal["light", "dark"] = "light") -> Iterator[None]:
-    """Draw in the style of this documentation: transparent ground, quiet lines, text that stays text in SVG.
+    """Draw in the style of this documentation: transparent background, quiet lines, text that stays text in SVG.
 
     Args:
-        scheme: The ground the picture will lie on.
+        scheme: The background the picture will lie on.
 
     Raises:
         ValueError: The scheme is neither "light" nor "dark".
@@ -134,7 +135,7 @@ def style(scheme: Literal["light", "dark"] = "light") -> Iterator[None]:
 
 
 def current_scheme() -> Literal["light", "dark"]:
-    """The ground of the picture, told by the color of its text: true in `style` and in any style of the user's own."""
+    """The scheme that suits the color of text in use: in `style`, and in any style of the user's own."""
     return "dark" if luminance(mpl.rcParams["text.color"]) > 0.18 else "light"
 
 
