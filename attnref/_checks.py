@@ -10,10 +10,11 @@ do so only where there are values to read. Sizes are compared one by one and nev
 they are symbols.
 """
 
+import inspect
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def shape_of(tensor: Tensor) -> str:
@@ -40,22 +41,29 @@ def kind_of(thing: object) -> str:
 
 
 def check_floating(who: str, **tensors: Tensor) -> None:
-    """All the tensors hold floating-point numbers of one dtype, on one device."""
+    """All the tensors hold floating-point numbers of one dtype, on one device.
+
+    Under autocast dtypes may differ, for torch brings them to one; but not float64, which autocast leaves as it is.
+    """
     first, *others = tensors.values()
     given = ", ".join(f"{name} {tensor.dtype}" for name, tensor in tensors.items())
     if not all(tensor.is_floating_point() for tensor in tensors.values()):
         raise TypeError(f"{who}: {listed(list(tensors))} must be floating point, got {given}.")
-    if any(tensor.dtype != first.dtype for tensor in others) and not _autocast(*tensors.values()):
-        raise TypeError(f"{who}: {listed(list(tensors))} must share one dtype, got {given}.")
+    if any(tensor.dtype != first.dtype for tensor in others):
+        wide = any(tensor.dtype == torch.float64 for tensor in tensors.values())
+        autocast = all(under_autocast(tensor) for tensor in tensors.values())
+        if wide or not autocast:
+            hint = "; autocast leaves float64 as it is" if wide and autocast else ""
+            raise TypeError(f"{who}: {listed(list(tensors))} must share one dtype, got {given}{hint}.")
     if any(tensor.device != first.device for tensor in others):
         given = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
         raise ValueError(f"{who}: {listed(list(tensors))} must be on one device, got {given}.")
 
 
-def _autocast(*tensors: Tensor) -> bool:
-    """Whether torch brings the tensors to one dtype by itself."""
-    kinds = [tensor.device.type for tensor in tensors]
-    return all(torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind) for kind in kinds)
+def under_autocast(tensor: Tensor) -> bool:
+    """Whether autocast is on where the tensor is."""
+    kind = tensor.device.type
+    return torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
 
 
 def check_axes(
@@ -84,8 +92,13 @@ def check_size(who: str, letter: str, size: int, name: str, tensor: Tensor, axis
         )
 
 
-def check_mask(who: str, mask: Tensor | None, shape: Sequence[int], form: str = "(..., n_q, n_k)") -> None:
-    """The mask is bool (True = may attend) and broadcasts to the shape; it is never read as numbers."""
+def check_mask(
+    who: str, mask: Tensor | None, shape: Sequence[int], form: str = "(..., n_q, n_k)", **beside: Tensor
+) -> None:
+    """The mask is bool (True = may attend), broadcasts to the shape, and is on the device of what is named beside it.
+
+    It is never read as numbers.
+    """
     if mask is None:
         return
     check_bool(who, "mask", mask, "may attend")
@@ -94,6 +107,11 @@ def check_mask(who: str, mask: Tensor | None, shape: Sequence[int], form: str = 
     )
     if not fits:
         raise ValueError(f"{who}: mask must broadcast to {form} = {tuple(shape)}, got shape {shape_of(mask)}.")
+    for name, tensor in beside.items():
+        if mask.device != tensor.device:
+            raise ValueError(
+                f"{who}: mask must be on the device of {name}, got mask on {mask.device}, {name} on {tensor.device}."
+            )
 
 
 def check_bool(who: str, name: str, mask: Tensor, true: str) -> None:
@@ -114,16 +132,27 @@ def check_range(who: str, name: str, tensor: Tensor, most: int, rule: str) -> No
 
 
 def has_values(tensor: Tensor) -> bool:
-    """Whether the tensor holds numbers that may be read now."""
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
-    return not (traced or tensor.is_meta) and tensor.numel() > 0
+    """Whether the tensor holds numbers that may be read now: not so on the meta device, in a fake tensor or a vmap."""
+    if torch.compiler.is_compiling() or _is_tracing() or tensor.numel() == 0:
+        return False
+    try:
+        tensor.flatten()[0].item()
+    except RuntimeError:  # torch has one for each kind of tensor without values
+        return False
+    return True
+
+
+def _is_tracing() -> bool:
+    return torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
 
 
 def check_int(who: str, **numbers: int | torch.SymInt) -> None:
-    """Numbers are whole. While torch exports, sizes are symbols."""
+    """Numbers are whole. While torch exports, sizes are symbols; while `torch.jit` traces, they are tensors."""
     for name, number in numbers.items():
+        if _is_tracing() and isinstance(number, Tensor):
+            continue
         if isinstance(number, bool) or not isinstance(number, int | torch.SymInt):
-            raise TypeError(f"{who}: {name} must be an int, got {type(number).__name__}.")
+            raise TypeError(f"{who}: {name} must be an int, got {kind_of(number)}.")
 
 
 def check_at_least(who: str, least: int, **sizes: int | torch.SymInt) -> None:
@@ -148,9 +177,22 @@ def check_attend(who: str, attend: object, *, optional: bool = True) -> None:
             f"{who}: attend must be a function or an instance {protocol}, "
             f"got the class {attend.__name__}; make one first: {attend.__name__}(...)."
         )
-    if not callable(attend) and not (optional and attend is None):
+    if optional and attend is None:
+        return
+    if not callable(attend):
         kind = "None or a callable" if optional else "a callable"
         raise TypeError(f"{who}: attend must be {kind} {protocol}, got {attend!r}.")
+    call = attend.forward if isinstance(attend, nn.Module) else attend
+    try:
+        signature = inspect.signature(call)
+    except (TypeError, ValueError):  # of what is not written in Python
+        return
+    try:
+        signature.bind(None, None, None, None)
+    except TypeError:
+        name = getattr(attend, "__name__", type(attend).__name__)
+        given = f"{name}({', '.join(signature.parameters)})"
+        raise TypeError(f"{who}: attend must take (query, key, value, mask), got {given}.") from None
 
 
 def check_attended(who: str, result: object, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -162,11 +204,13 @@ def check_attended(who: str, result: object, query: Tensor, key: Tensor, value: 
     if not isinstance(output, Tensor) or not (weights is None or isinstance(weights, Tensor)):
         given = f"({kind_of(output)}, {kind_of(weights)})"
         raise TypeError(f"{who}: attend must return (output, weights), two tensors or a tensor and None, got {given}.")
-    if output.shape != (*query.shape[:-1], value.shape[-1]):
-        wanted = (*query.shape[:-1], value.shape[-1])
+    wanted = (*query.shape[:-1], value.shape[-1])
+    if output.shape != wanted:
         raise ValueError(f"{who}: attend must return output (..., n_q, d_v) = {wanted}, got shape {shape_of(output)}.")
-    if weights is not None and (weights.ndim < 2 or weights.shape[-2:] != (query.shape[-2], key.shape[-2])):
-        wanted = (query.shape[-2], key.shape[-2])
+    if output.dtype != value.dtype and not under_autocast(value):
+        raise TypeError(f"{who}: attend must return output in the dtype of value, {value.dtype}, got {output.dtype}.")
+    wanted = (query.shape[-2], key.shape[-2])
+    if weights is not None and (weights.ndim < 2 or weights.shape[-2:] != wanted):
         raise ValueError(
             f"{who}: attend must return weights that end in (n_q, n_k) = {wanted}, got shape {shape_of(weights)}."
         )

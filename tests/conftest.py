@@ -46,6 +46,19 @@ def arrays():
     return convert
 
 
+@pytest.fixture(scope="session")
+def refuses():
+    """The call is refused with this error, word for word."""
+
+    def check(call, error, words):
+        with pytest.raises(error) as refusal:
+            call()
+        assert refusal.type is error
+        assert str(refusal.value) == words
+
+    return check
+
+
 @pytest.fixture
 def keras(monkeypatch):
     """Keras on torch. Its matrix products come back in float32 whatever is asked for: compare to that tolerance."""

@@ -5,7 +5,7 @@ CONTRIBUTING.md shows `ALLOWED_IMPORTS` as a table, and a test holds the two equ
 
 CHAPTERS = ("sequence", "attention", "transformer", "models", "variants")
 SHARED = ("protocols", "_checks", "_numerics")
-STANDARD_LIBRARY = {"collections", "contextlib", "dataclasses", "functools", "itertools", "math", "typing"}
+STANDARD_LIBRARY = {"collections", "contextlib", "dataclasses", "functools", "inspect", "itertools", "math", "typing"}
 
 
 def _up_to(chapter: str) -> tuple[str, ...]:

@@ -17,11 +17,7 @@ def check_attention_inputs(who: str, query: Tensor, key: Tensor, value: Tensor, 
             f"got query {shape_of(query)}, key {shape_of(key)}, value {shape_of(value)}."
         )
     check_same_size(who, "n_k", key=(key, -2), value=(value, -2))
-    check_mask(who, mask, (*query.shape[:-1], key.shape[-2]))
-    if mask is not None and mask.device != query.device:
-        raise ValueError(
-            f"{who}: mask must be on the device of query, got mask on {mask.device}, query on {query.device}."
-        )
+    check_mask(who, mask, (*query.shape[:-1], key.shape[-2]), query=query)
 
 
 def check_dot_product_inputs(who: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
@@ -37,7 +33,8 @@ def check_shared_mask(who: str, mask: Tensor | None) -> None:
 
 
 def check_additive_weights(who: str, query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v_a: Tensor) -> None:
-    """The three projections of additive attention fit the query, the key and each other."""
+    """The three weights of additive attention fit the query, the key and each other."""
+    check_tensor(who, w_q=w_q, w_k=w_k, v_a=v_a)
     check_axes(who, "w_q", w_q, "(d_a, d_q)", exactly=2)
     check_axes(who, "w_k", w_k, "(d_a, d_k)", exactly=2)
     check_axes(who, "v_a", v_a, "(d_a,)", exactly=1)

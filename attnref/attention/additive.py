@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from attnref._checks import check_at_least
 from attnref.attention._checks import check_additive_weights, check_attention_inputs
+from attnref.attention._non_finite import set_aside, spoil
+from attnref.attention._weights import weight_of
 from attnref.attention.masks import masked_softmax
 
 
@@ -29,17 +31,17 @@ def additive_attention(
     states, and the output is the context vector.
 
     Args:
-        query: What is looked for: the state of the decoder.
-        key: What each place is found by: the hidden states of the encoder.
-        value: What each place has to give; in the paper, the keys themselves.
+        query: The queries; in the paper, the state of the decoder.
+        key: The keys; in the paper, the hidden states of the encoder.
+        value: The values; in the paper, the keys themselves.
         mask: True = may attend. All may when it is left out.
-        w_q: Maps a query into the hidden layer of the score; the paper's $W_a$.
-        w_k: Maps a key into the same layer; the paper's $U_a$.
-        v_a: Reads one score off the hidden layer.
+        w_q: Projection of a query to the hidden layer of the score; the paper's $W_a$.
+        w_k: Projection of a key to the same layer; the paper's $U_a$.
+        v_a: Weights of the score, a weighted sum over the hidden layer.
 
     Returns:
-        output: One context vector for each query, as wide as a value.
-        weights: How the output is mixed; each row sums to one, or to zero where a query may attend to nothing.
+        output: One context vector for each query; zero where it may attend to nothing.
+        weights: The attention weights; each row sums to one, or to zero where the query may attend to nothing.
 
     Raises:
         TypeError: The inputs and weights are not of one floating dtype, or the mask is not bool.
@@ -59,30 +61,31 @@ def additive_attention(
 
     Source:
         Bahdanau, Cho and Bengio 2015, *Neural Machine Translation by Jointly Learning to Align and Translate*,
-        section 3.1 (equations 5 and 6) and appendix A.1.2.
+        section 3.1 (equations 5 and 6) and appendix A.1.2, [arXiv:1409.0473](https://arxiv.org/abs/1409.0473).
     """
     who = "additive_attention"
     check_attention_inputs(who, query, key, value, mask)
     check_additive_weights(who, query, key, w_q, w_k, v_a)
+    query, key, value, lost = set_aside(query, key, value, mask)
 
     query_part = (query @ w_q.mT).unsqueeze(-2)  # (..., n_q, 1, d_a)
     key_part = (key @ w_k.mT).unsqueeze(-3)  # (..., 1, n_k, d_a)
     scores = torch.tanh(query_part + key_part) @ v_a  # (..., n_q, n_k)
     weights = masked_softmax(scores, mask)
-    return weights @ value, weights
+    return spoil(weights @ value, lost), spoil(weights, lost)
 
 
 class AdditiveAttention(nn.Module):
-    """Additive attention that owns its three maps. None has a bias, as in the paper.
+    """Additive attention that owns its three projections. None has a bias, as in the paper.
 
     Args:
-        d_q: Width of a query.
-        d_k: Width of a key.
-        d_a: Width of the hidden layer that scores them.
+        d_q: Size of a query.
+        d_k: Size of a key.
+        d_a: Size of the hidden layer that scores them.
 
     Raises:
-        TypeError: A width is not a whole number.
-        ValueError: A width is less than one.
+        TypeError: A size is not a whole number.
+        ValueError: A size is less than one.
 
     Examples:
         >>> import torch
@@ -94,7 +97,7 @@ class AdditiveAttention(nn.Module):
         (torch.Size([2, 3, 4]), torch.Size([2, 3, 5]))
 
     Source:
-        Bahdanau, Cho and Bengio 2015, appendix A.1.2.
+        Bahdanau, Cho and Bengio 2015, appendix A.1.2, [arXiv:1409.0473](https://arxiv.org/abs/1409.0473).
     """
 
     def __init__(self, d_q: int, d_k: int, d_a: int) -> None:
@@ -117,7 +120,12 @@ class AdditiveAttention(nn.Module):
             key,
             value,
             mask,
-            w_q=self.query_proj.weight,
-            w_k=self.key_proj.weight,
-            v_a=self.score_proj.weight[0],
+            w_q=weight_of(self.query_proj),
+            w_k=weight_of(self.key_proj),
+            v_a=weight_of(self.score_proj)[0],
         )
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew, as they were drawn when the Module was made."""
+        for projection in (self.query_proj, self.key_proj, self.score_proj):
+            projection.reset_parameters()

@@ -6,8 +6,19 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attnref._checks import check_at_least, check_axes, check_choice, check_floating, check_same_size, check_size
+from attnref._checks import (
+    check_at_least,
+    check_axes,
+    check_choice,
+    check_floating,
+    check_same_size,
+    check_size,
+    check_tensor,
+)
+from attnref._numerics import autocast_off
 from attnref.attention._checks import check_attention_inputs, check_dot_product_inputs
+from attnref.attention._non_finite import set_aside, spoil
+from attnref.attention._weights import weight_of
 from attnref.attention.masks import masked_softmax
 
 
@@ -22,14 +33,14 @@ def dot_attention(
     $$ e_{ij} = q_i^\top k_j \qquad c = \operatorname{softmax}(e)\, V $$
 
     Args:
-        query: What is looked for: in the paper, the state of the decoder *after* its step.
-        key: What each place is found by: the hidden states of the encoder. As wide as the query.
-        value: What each place has to give; in the paper, the keys themselves.
+        query: The queries; in the paper, the state of the decoder *after* its step.
+        key: The keys; in the paper, the hidden states of the encoder.
+        value: The values; in the paper, the keys themselves.
         mask: True = may attend. All may when it is left out.
 
     Returns:
-        output: One context vector for each query, as wide as a value.
-        weights: How the output is mixed; each row sums to one, or to zero where a query may attend to nothing.
+        output: One context vector for each query; zero where it may attend to nothing.
+        weights: The attention weights; each row sums to one, or to zero where the query may attend to nothing.
 
     Raises:
         TypeError: The inputs are not of one floating dtype, or the mask is not bool.
@@ -43,12 +54,13 @@ def dot_attention(
         tensor([[0.2689, 0.7311]])
 
     Source:
-        Luong, Pham and Manning 2015, section 3.1, the score "dot".
+        Luong, Pham and Manning 2015, section 3.1, the score "dot", [arXiv:1508.04025](https://arxiv.org/abs/1508.04025).
     """
     check_dot_product_inputs("dot_attention", query, key, value, mask)
+    query, key, value, lost = set_aside(query, key, value, mask)
 
     weights = masked_softmax(query @ key.mT, mask)
-    return weights @ value, weights
+    return spoil(weights @ value, lost), spoil(weights, lost)
 
 
 def general_attention(
@@ -64,15 +76,15 @@ def general_attention(
     $$ e_{ij} = q_i^\top W_a\, k_j \qquad c = \operatorname{softmax}(e)\, V $$
 
     Args:
-        query: What is looked for.
-        key: What each place is found by. Its width may differ from the query's.
-        value: What each place has to give.
+        query: The queries.
+        key: The keys. d_k may differ from d_q.
+        value: The values.
         mask: True = may attend. All may when it is left out.
-        w_a: Maps a key to the width of a query; the paper's $W_a$.
+        w_a: Projection of a key to the size of a query; the paper's $W_a$.
 
     Returns:
-        output: One context vector for each query, as wide as a value.
-        weights: How the output is mixed, as in `dot_attention`.
+        output: One context vector for each query; zero where it may attend to nothing.
+        weights: The attention weights, as in `dot_attention`.
 
     Raises:
         TypeError: The inputs and the weight are not of one floating dtype, or the mask is not bool.
@@ -86,13 +98,15 @@ def general_attention(
         tensor([[0.2689, 0.7311]])
 
     Source:
-        Luong, Pham and Manning 2015, section 3.1, the score "general".
+        Luong, Pham and Manning 2015, section 3.1, the score "general",
+        [arXiv:1508.04025](https://arxiv.org/abs/1508.04025).
     """
     check_attention_inputs("general_attention", query, key, value, mask)
     _check_general_weight(query, key, w_a)
+    query, key, value, lost = set_aside(query, key, value, mask)
 
     weights = masked_softmax(query @ w_a @ key.mT, mask)
-    return weights @ value, weights
+    return spoil(weights @ value, lost), spoil(weights, lost)
 
 
 def concat_attention(
@@ -104,21 +118,21 @@ def concat_attention(
     w_a: Float[Tensor, "d_a d_q+d_k"],
     v_a: Float[Tensor, " d_a"],
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], Float[Tensor, "*batch n_q n_k"]]:
-    r"""Score each pair of a query and a key, side by side, with a small network: `additive_attention` in one matrix.
+    r"""Score each pair of a query and a key, concatenated, with a small network: `additive_attention` in one matrix.
 
     $$ e_{ij} = v_a^\top \tanh(W_a\, [q_i; k_j]) \qquad c = \operatorname{softmax}(e)\, V $$
 
     Args:
-        query: What is looked for.
-        key: What each place is found by. Its width may differ from the query's.
-        value: What each place has to give.
+        query: The queries.
+        key: The keys. d_k may differ from d_q.
+        value: The values.
         mask: True = may attend. All may when it is left out.
-        w_a: Maps a pair, the query's numbers first, into the hidden layer of the score; the paper's $W_a$.
-        v_a: Reads one score off the hidden layer.
+        w_a: Projection of a pair, query first, to the hidden layer of the score; the paper's $W_a$.
+        v_a: Weights of the score, a weighted sum over the hidden layer.
 
     Returns:
-        output: One context vector for each query, as wide as a value.
-        weights: How the output is mixed, as in `dot_attention`.
+        output: One context vector for each query; zero where it may attend to nothing.
+        weights: The attention weights, as in `dot_attention`.
 
     Raises:
         TypeError: The inputs and weights are not of one floating dtype, or the mask is not bool.
@@ -133,31 +147,34 @@ def concat_attention(
         tensor([[0.6817, 0.3183]])
 
     Source:
-        Luong, Pham and Manning 2015, section 3.1, the score "concat".
+        Luong, Pham and Manning 2015, section 3.1, the score "concat",
+        [arXiv:1508.04025](https://arxiv.org/abs/1508.04025).
     """
     check_attention_inputs("concat_attention", query, key, value, mask)
     _check_concat_weights(query, key, w_a, v_a)
+    query, key, value, lost = set_aside(query, key, value, mask)
 
     n_q, n_k = query.shape[-2], key.shape[-2]
     queries = query.unsqueeze(-2).expand(*query.shape[:-1], n_k, -1)  # (..., n_q, n_k, d_q)
     keys = key.unsqueeze(-3).expand(*key.shape[:-2], n_q, -1, -1)  # (..., n_q, n_k, d_k)
-    pairs = torch.cat((queries, keys), dim=-1)
+    with autocast_off(query):  # which has no concatenation of another half precision than its own
+        pairs = torch.cat((queries, keys), dim=-1)
     weights = masked_softmax(torch.tanh(pairs @ w_a.mT) @ v_a, mask)
-    return weights @ value, weights
+    return spoil(weights @ value, lost), spoil(weights, lost)
 
 
 class LuongAttention(nn.Module):
-    """Attention by one of Luong's three scores, owning whatever maps the score has. None has a bias.
+    """Attention by one of Luong's three scores, owning the projections of that score. None has a bias.
 
     Args:
-        d_q: Width of a query.
-        d_k: Width of a key.
+        d_q: Size of a query.
+        d_k: Size of a key.
         score: "dot", with nothing to learn; "general", with one matrix; or "concat", with a small network.
-        d_a: Width of the hidden layer of "concat"; the others have none.
+        d_a: Size of the hidden layer of "concat"; the others have none.
 
     Raises:
-        TypeError: A width is not a whole number.
-        ValueError: A width is less than one, there is no such score, d_q and d_k differ for "dot", or d_a is missing
+        TypeError: A size is not a whole number.
+        ValueError: A size is less than one, there is no such score, d_q and d_k differ for "dot", or d_a is missing
             for "concat" or given for another.
 
     Examples:
@@ -170,7 +187,8 @@ class LuongAttention(nn.Module):
         (torch.Size([2, 3, 4]), torch.Size([2, 3, 5]))
 
     Source:
-        Luong, Pham and Manning 2015, *Effective Approaches to Attention-based Neural Machine Translation*, section 3.1.
+        Luong, Pham and Manning 2015, *Effective Approaches to Attention-based Neural Machine Translation*,
+        section 3.1, [arXiv:1508.04025](https://arxiv.org/abs/1508.04025).
     """
 
     def __init__(
@@ -196,14 +214,20 @@ class LuongAttention(nn.Module):
         if self.score == "dot":
             return dot_attention(query, key, value, mask)
         if self.score == "general":
-            return general_attention(query, key, value, mask, w_a=self.key_proj.weight)
-        w_a, v_a = self.pair_proj.weight, self.score_proj.weight[0]
+            return general_attention(query, key, value, mask, w_a=weight_of(self.key_proj))
+        w_a, v_a = weight_of(self.pair_proj), weight_of(self.score_proj)[0]
         return concat_attention(query, key, value, mask, w_a=w_a, v_a=v_a)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew, as they were drawn when the Module was made."""
+        for projection in self.children():
+            projection.reset_parameters()  # pyright: ignore[reportCallIssue] - all of them are linear
 
 
 def _check_general_weight(query: Tensor, key: Tensor, w_a: Tensor) -> None:
     """The matrix between query and key fits both."""
     who = "general_attention"
+    check_tensor(who, w_a=w_a)
     check_axes(who, "w_a", w_a, "(d_q, d_k)", exactly=2)
     check_floating(who, query=query, w_a=w_a)
     check_same_size(who, "d_q", query=(query, -1), w_a=(w_a, 0))
@@ -211,8 +235,9 @@ def _check_general_weight(query: Tensor, key: Tensor, w_a: Tensor) -> None:
 
 
 def _check_concat_weights(query: Tensor, key: Tensor, w_a: Tensor, v_a: Tensor) -> None:
-    """The two maps of concat attention fit the query and the key side by side, and each other."""
+    """The two weights of concat attention fit a query and a key together, and each other."""
     who = "concat_attention"
+    check_tensor(who, w_a=w_a, v_a=v_a)
     check_axes(who, "w_a", w_a, "(d_a, d_q + d_k)", exactly=2)
     check_axes(who, "v_a", v_a, "(d_a,)", exactly=1)
     check_floating(who, query=query, w_a=w_a, v_a=v_a)
@@ -221,14 +246,14 @@ def _check_concat_weights(query: Tensor, key: Tensor, w_a: Tensor, v_a: Tensor) 
 
 
 def _check_sizes(d_q: int, d_k: int, score: str, d_a: int | None) -> None:
-    """The score is one of Luong's, and has the widths it needs and no other."""
+    """The score is one of Luong's, and has the sizes it needs and no other."""
     who = "LuongAttention"
     check_at_least(who, 1, d_q=d_q, d_k=d_k)
     check_choice(who, "score", score, ("dot", "general", "concat"))
     if score == "dot" and d_q != d_k:
         raise ValueError(f"{who}: score 'dot' needs d_q and d_k to be equal, got d_q={d_q}, d_k={d_k}.")
     if (score == "concat") != (d_a is not None):
-        need = "needs d_a, the width of its hidden layer" if d_a is None else "has no hidden layer: leave d_a out"
+        need = "needs d_a, the size of its hidden layer" if d_a is None else "has no hidden layer: leave d_a out"
         raise ValueError(f"{who}: score {score!r} {need}, got d_a={d_a}.")
     if d_a is not None:
         check_at_least(who, 1, d_a=d_a)

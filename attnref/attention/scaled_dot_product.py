@@ -6,6 +6,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attnref.attention._checks import check_dot_product_inputs
+from attnref.attention._non_finite import set_aside, spoil
 from attnref.attention.masks import masked_softmax
 
 
@@ -20,14 +21,14 @@ def scaled_dot_product_attention(
     $$ \operatorname{softmax}\!\left(\frac{Q K^\top}{\sqrt{d_k}}\right) V $$
 
     Args:
-        query: What is looked for.
-        key: What each place is found by.
-        value: What each place has to give. Its width may differ from the key's.
+        query: The queries.
+        key: The keys.
+        value: The values. d_v may differ from d_k.
         mask: True = may attend. All may when it is left out.
 
     Returns:
-        output: One vector for each query, as wide as a value.
-        weights: How the output is mixed; each row sums to one, or to zero where a query may attend to nothing.
+        output: One vector for each query; zero where it may attend to nothing.
+        weights: The attention weights; each row sums to one, or to zero where the query may attend to nothing.
 
     Raises:
         TypeError: The inputs are not of one floating dtype, or the mask is not bool.
@@ -47,12 +48,13 @@ def scaled_dot_product_attention(
         tensor([[20.]])
 
     Source:
-        Vaswani et al. 2017, *Attention Is All You Need*, section 3.2.1, equation 1.
+        Vaswani et al. 2017, *Attention Is All You Need*, section 3.2.1, equation 1,
+        [arXiv:1706.03762](https://arxiv.org/abs/1706.03762).
     """
-    who = "scaled_dot_product_attention"
-    check_dot_product_inputs(who, query, key, value, mask)
+    check_dot_product_inputs("scaled_dot_product_attention", query, key, value, mask)
+    query, key, value, lost = set_aside(query, key, value, mask)
 
     # Scaled before the product, not after: the same scores, and no overflow in half precision on the way.
     scores = (query / math.sqrt(query.shape[-1])) @ key.mT
     weights = masked_softmax(scores, mask)
-    return weights @ value, weights
+    return spoil(weights @ value, lost), spoil(weights, lost)

@@ -1,4 +1,6 @@
-"""Additive attention a few queries at a time: the (n_q, n_k, d_a) hidden layer is never whole."""
+"""Additive attention a few queries at a time: the (n_q, n_k, d_a) hidden layer is never formed whole."""
+
+from functools import partial
 
 import torch
 from jaxtyping import Bool, Float
@@ -6,7 +8,9 @@ from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
 from attnref.attention._checks import check_additive_weights, check_attention_inputs
+from attnref.attention._non_finite import set_aside, spoil
 from attnref.attention.masks import masked_softmax
+from attnref.fast._derivatives import in_torch_func
 
 BLOCK_BYTES = 2**22  # of the hidden layer that are formed at once; a block that stays in the cache is fastest
 
@@ -21,23 +25,24 @@ def additive_attention(
     w_k: Float[Tensor, "d_a d_k"],
     v_a: Float[Tensor, " d_a"],
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], Float[Tensor, "*batch n_q n_k"]]:
-    """Give the same output and weights as the reference, with a hidden layer of at most `BLOCK_BYTES` at a time.
+    """As `attnref.additive_attention`, with at most `BLOCK_BYTES` of the hidden layer at a time.
 
-    A block is never less than one query of every sample. In training, where there are several, each is computed again
-    for its gradient instead of kept.
+    A block is never less than one query of every sample. Where there are several blocks, the backward pass computes
+    each again instead of keeping it; not so under `torch.func`, which has no such recomputation. Compiled and exported
+    programs form the layer whole, since they have to hold for every length.
 
     Args:
-        query: What is looked for.
-        key: What each place is found by.
-        value: What each place has to give.
+        query: The queries.
+        key: The keys.
+        value: The values.
         mask: True = may attend. All may when it is left out.
-        w_q: Maps a query into the hidden layer of the score.
-        w_k: Maps a key into the same layer.
-        v_a: Reads one score off the hidden layer.
+        w_q: Projection of a query to the hidden layer of the score.
+        w_k: Projection of a key to the same layer.
+        v_a: Weights of the score, a weighted sum over the hidden layer.
 
     Returns:
-        output: One vector for each query, as wide as a value.
-        weights: How the output is mixed; each row sums to one, or to zero where a query may attend to nothing.
+        output: One context vector for each query; zero where it may attend to nothing.
+        weights: The attention weights; each row sums to one, or to zero where the query may attend to nothing.
 
     Raises:
         TypeError: The inputs and weights are not of one floating dtype, or the mask is not bool.
@@ -47,23 +52,26 @@ def additive_attention(
     who = "additive_attention"
     check_attention_inputs(who, query, key, value, mask)
     check_additive_weights(who, query, key, w_q, w_k, v_a)
+    query, key, value, lost = set_aside(query, key, value, mask)
 
     query_part = (query @ w_q.mT).unsqueeze(-2)  # (..., n_q, 1, d_a)
     key_part = (key @ w_k.mT).unsqueeze(-3)  # (..., 1, n_k, d_a)
-    rows = max(1, BLOCK_BYTES // max(1, key_part.numel() * key_part.element_size()))  # queries of one block
-    if query_part.shape[-3] <= rows:
-        scores = _block(query_part, key_part, v_a)
-    else:
-        scores = torch.cat([_scores(block, key_part, v_a) for block in query_part.split(rows, dim=-3)], dim=-2)
-    weights = masked_softmax(scores, mask)
-    return weights @ value, weights
+    weights = masked_softmax(_scores(query_part, key_part, v_a), mask)
+    return spoil(weights @ value, lost), spoil(weights, lost)
 
 
 def _scores(query_part: Tensor, key_part: Tensor, v_a: Tensor) -> Tensor:
-    if torch.is_grad_enabled() and any(part.requires_grad for part in (query_part, key_part, v_a)):
-        return checkpoint(_block, query_part, key_part, v_a, use_reentrant=False, preserve_rng_state=False)
-    return _block(query_part, key_part, v_a)
+    if torch.compiler.is_compiling():
+        return _block(query_part, key_part, v_a)
+    n = max(1, BLOCK_BYTES // max(1, key_part.numel() * key_part.element_size()))  # queries of one block
+    blocks = query_part.split(n, dim=-3)
+    if len(blocks) == 1:
+        return _block(query_part, key_part, v_a)
+    of_block = _block
+    if torch.is_grad_enabled() and not in_torch_func():
+        of_block = partial(checkpoint, _block, use_reentrant=False, preserve_rng_state=False)
+    return torch.cat([of_block(block, key_part, v_a) for block in blocks], dim=-2)
 
 
 def _block(query_part: Tensor, key_part: Tensor, v_a: Tensor) -> Tensor:
-    return (query_part + key_part).tanh_() @ v_a
+    return (query_part + key_part).tanh_() @ v_a  # (..., n_q, n_k)

@@ -10,7 +10,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from attnref.attention import scaled_dot_product
 from attnref.attention._checks import check_dot_product_inputs
+from attnref.attention._non_finite import set_aside, spoil
+from attnref.fast._derivatives import with_all_derivatives
 
 
 def scaled_dot_product_attention(
@@ -19,19 +22,22 @@ def scaled_dot_product_attention(
     value: Float[Tensor, "*batch n_k d_v"],
     mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
-    """Give the same output as the reference, and None for the weights.
+    """As `attnref.scaled_dot_product_attention`, by torch's fused kernel; the weights are None.
 
-    On a processor the fused kernel takes four axes and keys and values of one width; anything else falls back to a
-    slow path. So other axes are folded, and the narrower of the two is padded with zeros, which change no score.
+    The kernel knows its first gradient alone. Where another derivative is wanted, second, in forward mode or by
+    `torch.func`, the reference gives it, and forms the weights.
+
+    On a CPU the kernel takes four axes and keys and values of one size; anything else falls back to a slow path. So
+    other axes are folded, and the smaller of d_k and d_v is padded with zeros, which change no score.
 
     Args:
-        query: What is looked for.
-        key: What each place is found by.
-        value: What each place has to give. Its width may differ from the key's.
+        query: The queries.
+        key: The keys.
+        value: The values. d_v may differ from d_k.
         mask: True = may attend. All may when it is left out.
 
     Returns:
-        output: One vector for each query, as wide as a value; zero where a query may attend to nothing.
+        output: One vector for each query; zero where a query may attend to nothing.
         weights: None, they are never formed.
 
     Raises:
@@ -39,17 +45,26 @@ def scaled_dot_product_attention(
         ValueError: The inputs do not agree in their leading axes, in d_k or in n_k, or the mask does not broadcast to
             (..., n_q, n_k).
     """
-    who = "scaled_dot_product_attention"
-    check_dot_product_inputs(who, query, key, value, mask)
+    check_dot_product_inputs("scaled_dot_product_attention", query, key, value, mask)
+    query, key, value, lost = set_aside(query, key, value, mask)
+    return spoil(with_all_derivatives(_fused, _reference, query, key, value, mask), lost), None
 
+
+def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
     d_k, d_v = key.shape[-1], value.shape[-1]
-    shape = (*query.shape[:-1], key.shape[-2])
+    if mask is not None:
+        leading = query.shape[:-2] if query.ndim > 4 else mask.shape[:-2]  # axes that are not folded may broadcast
+        mask = mask.expand(*leading, query.shape[-2], key.shape[-2])
     output = F.scaled_dot_product_attention(
-        *(_widen(_fold(tensor), max(d_k, d_v)) for tensor in (query, key, value)),
-        attn_mask=None if mask is None else _fold(mask.expand(shape)),
+        *(_pad(_fold(tensor), max(d_k, d_v)) for tensor in (query, key, value)),
+        attn_mask=None if mask is None else _fold(mask),
         scale=1 / math.sqrt(max(1, d_k)),
     )
-    return output[..., :d_v].reshape(*query.shape[:-1], d_v), None
+    return output[..., :d_v].reshape(*query.shape[:-1], d_v)
+
+
+def _reference(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
+    return scaled_dot_product.scaled_dot_product_attention(query, key, value, mask)[0]
 
 
 def flexible_scaled_dot_product_attention(
@@ -81,6 +96,7 @@ def flexible_scaled_dot_product_attention(
     """
     who = "flexible_scaled_dot_product_attention"
     check_dot_product_inputs(who, query, key, value, mask)
+    query, key, value, lost = set_aside(query, key, value, mask)
     inputs = (query, key, value)
     if query.device.type == "cpu" and query.dtype == torch.float64:
         raise TypeError(f"{who}: query, key and value must not be torch.float64: FlexAttention has none on a CPU.")
@@ -97,7 +113,7 @@ def flexible_scaled_dot_product_attention(
         if "InvalidCxxCompiler" in f"{error!r}":  # torch's own error lies inside one or two others
             raise RuntimeError(f"{who}: FlexAttention has to be compiled, and no C++ compiler works.") from error
         raise
-    return output.reshape(shape), None
+    return spoil(output.reshape(shape), lost), None
 
 
 @cache
@@ -130,6 +146,7 @@ def _fold(tensor: Tensor) -> Tensor:
     return tensor.flatten(0, -4)
 
 
-def _widen(tensor: Tensor, width: int) -> Tensor:
-    missing = width - tensor.shape[-1]
+def _pad(tensor: Tensor, size: int) -> Tensor:
+    """The last axis filled up with zeros."""
+    missing = size - tensor.shape[-1]
     return F.pad(tensor, (0, missing)) if missing else tensor

@@ -76,7 +76,7 @@ def test_gradient_of_inputs_and_weights(function, mask):
     def call(query, key, value, *given):
         return function(query, key, value, mask, **dict(zip(weights, given, strict=True)))
 
-    assert torch.autograd.gradcheck(call, leaves)
+    assert torch.autograd.gradcheck(call, leaves, fast_mode=True)
 
 
 # What nobody here wrote
@@ -322,7 +322,7 @@ def test_refusals(function, change, error, words):
         (
             (3, 4, "concat", None),
             ValueError,
-            "score 'concat' needs d_a, the width of its hidden layer, got d_a=None.",
+            "score 'concat' needs d_a, the size of its hidden layer, got d_a=None.",
         ),
         ((3, 4, "concat", 0), ValueError, "d_a must be at least 1, got 0."),
         ((3, 4, "general", 6), ValueError, "score 'general' has no hidden layer: leave d_a out, got d_a=6."),

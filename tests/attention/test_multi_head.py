@@ -361,16 +361,16 @@ def test_refuses_another_dtype_than_its_weights():
 @pytest.mark.parametrize(
     ("module", "error", "words"),
     [
-        (nn.Linear(12, 12), TypeError, "module must be a torch.nn.MultiheadAttention, got Linear."),
+        (nn.ReLU(), TypeError, "module must be a torch.nn.MultiheadAttention, got torch.nn.modules.activation.ReLU."),
         (
             nn.MultiheadAttention(12, 3, kdim=8),
             ValueError,
-            "keys and values must be as wide as queries, got embed_dim=12, kdim=8, vdim=12.",
+            "keys and values must have the size of queries, got embed_dim=12, kdim=8, vdim=12.",
         ),
         (
             nn.MultiheadAttention(12, 3, vdim=8),
             ValueError,
-            "keys and values must be as wide as queries, got embed_dim=12, kdim=12, vdim=8.",
+            "keys and values must have the size of queries, got embed_dim=12, kdim=12, vdim=8.",
         ),
         (
             nn.MultiheadAttention(12, 3, add_bias_kv=True),

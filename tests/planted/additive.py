@@ -6,7 +6,7 @@ MISTAKES = {
     "attention/additive.py": [
         ("tanh dropped from the alignment score", "torch.tanh(query_part + key_part)", "(query_part + key_part)"),
         ("keys taken for values, additive", "weights @ value, weights", "weights @ key, weights"),
-        ("query and key maps exchanged", "w_q=self.query_proj.weight", "w_q=self.key_proj.weight"),
+        ("query and key projections exchanged", "weight_of(self.query_proj)", "weight_of(self.key_proj)"),
         ("mask not passed on, additive", "masked_softmax(scores, mask)", "masked_softmax(scores)"),
     ],
     "fast/additive.py": [

@@ -14,16 +14,10 @@ MISTAKES = {
         ("mask not passed on, concat", "@ v_a, mask)", "@ v_a)"),
         ("keys taken for values, three scores", "weights @ value, weights", "weights @ key, weights"),
         ("mask lost by the module, dot", "dot_attention(query, key, value, mask)", "dot_attention(query, key, value)"),
-        ("general map from query to key", "nn.Linear(d_k, d_q, bias=False)", "nn.Linear(d_q, d_k, bias=False)"),
-        ("general map with a bias", "nn.Linear(d_k, d_q, bias=False)", "nn.Linear(d_k, d_q)"),
+        ("general projection from query to key", "nn.Linear(d_k, d_q, bias=False)", "nn.Linear(d_q, d_k, bias=False)"),
+        ("general projection with a bias", "nn.Linear(d_k, d_q, bias=False)", "nn.Linear(d_k, d_q)"),
+        ("size of the query counted twice", "query.shape[-1] + key.shape[-1], ", "query.shape[-1] + query.shape[-1], "),
         ("concat asked for, dot given", 'if self.score == "dot":', 'if self.score in ("dot", "concat"):'),
-    ],
-    "_checks.py": [
-        (
-            "width of the query counted twice",
-            "query.shape[-1] + key.shape[-1], ",
-            "query.shape[-1] + query.shape[-1], ",
-        ),
     ],
     "tasks/dates.py": [
         ("the score never reaches the training", "attention=attention, score=score)", "attention=attention)"),
