@@ -69,7 +69,8 @@ def under_autocast(tensor: Tensor) -> bool:
 def check_axes(
     who: str, name: str, tensor: Tensor, form: str, *, exactly: int | None = None, at_least: int = 1
 ) -> None:
-    """The tensor has as many axes as its form says."""
+    """It is a tensor, and has as many axes as its form says."""
+    check_tensor(who, **{name: tensor})
     if (exactly is not None and tensor.ndim != exactly) or tensor.ndim < at_least:
         raise ValueError(f"{who}: {name} must be {form}, got shape {shape_of(tensor)}.")
 

@@ -2,12 +2,11 @@
 
 from torch import Tensor
 
-from attnref._checks import check_axes, check_floating, check_mask, check_same_size, check_tensor, shape_of
+from attnref._checks import check_axes, check_floating, check_mask, check_same_size, shape_of
 
 
 def check_attention_inputs(who: str, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> None:
     """Query, key, value and mask belong together; d_q and d_k are the mechanism's own affair."""
-    check_tensor(who, query=query, key=key, value=value)
     for name, tensor in (("query", query), ("key", key), ("value", value)):
         check_axes(who, name, tensor, "(..., n, d)", at_least=2)
     check_floating(who, query=query, key=key, value=value)
@@ -34,7 +33,6 @@ def check_shared_mask(who: str, mask: Tensor | None) -> None:
 
 def check_additive_weights(who: str, query: Tensor, key: Tensor, w_q: Tensor, w_k: Tensor, v_a: Tensor) -> None:
     """The three weights of additive attention fit the query, the key and each other."""
-    check_tensor(who, w_q=w_q, w_k=w_k, v_a=v_a)
     check_axes(who, "w_q", w_q, "(d_a, d_q)", exactly=2)
     check_axes(who, "w_k", w_k, "(d_a, d_k)", exactly=2)
     check_axes(who, "v_a", v_a, "(d_a,)", exactly=1)

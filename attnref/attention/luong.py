@@ -6,15 +6,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attnref._checks import (
-    check_at_least,
-    check_axes,
-    check_choice,
-    check_floating,
-    check_same_size,
-    check_size,
-    check_tensor,
-)
+from attnref._checks import check_at_least, check_axes, check_choice, check_floating, check_same_size, check_size
 from attnref._numerics import autocast_off
 from attnref.attention._checks import check_attention_inputs, check_dot_product_inputs
 from attnref.attention._non_finite import set_aside, spoil
@@ -54,7 +46,7 @@ def dot_attention(
         tensor([[0.2689, 0.7311]])
 
     Source:
-        Luong, Pham and Manning 2015, section 3.1, the score "dot", [arXiv:1508.04025](https://arxiv.org/abs/1508.04025).
+        Luong et al. 2015, [arXiv:1508.04025](https://arxiv.org/abs/1508.04025), section 3.1, the score "dot".
     """
     check_dot_product_inputs("dot_attention", query, key, value, mask)
     query, key, value, lost = set_aside(query, key, value, mask)
@@ -98,11 +90,14 @@ def general_attention(
         tensor([[0.2689, 0.7311]])
 
     Source:
-        Luong, Pham and Manning 2015, section 3.1, the score "general",
-        [arXiv:1508.04025](https://arxiv.org/abs/1508.04025).
+        Luong et al. 2015, [arXiv:1508.04025](https://arxiv.org/abs/1508.04025), section 3.1, the score "general".
     """
-    check_attention_inputs("general_attention", query, key, value, mask)
-    _check_general_weight(query, key, w_a)
+    who = "general_attention"
+    check_attention_inputs(who, query, key, value, mask)
+    check_axes(who, "w_a", w_a, "(d_q, d_k)", exactly=2)
+    check_floating(who, query=query, w_a=w_a)
+    check_same_size(who, "d_q", query=(query, -1), w_a=(w_a, 0))
+    check_same_size(who, "d_k", key=(key, -1), w_a=(w_a, 1))
     query, key, value, lost = set_aside(query, key, value, mask)
 
     weights = masked_softmax(query @ w_a @ key.mT, mask)
@@ -147,16 +142,14 @@ def concat_attention(
         tensor([[0.6817, 0.3183]])
 
     Source:
-        Luong, Pham and Manning 2015, section 3.1, the score "concat",
-        [arXiv:1508.04025](https://arxiv.org/abs/1508.04025).
+        Luong et al. 2015, [arXiv:1508.04025](https://arxiv.org/abs/1508.04025), section 3.1, the score "concat".
     """
     check_attention_inputs("concat_attention", query, key, value, mask)
     _check_concat_weights(query, key, w_a, v_a)
     query, key, value, lost = set_aside(query, key, value, mask)
 
-    n_q, n_k = query.shape[-2], key.shape[-2]
-    queries = query.unsqueeze(-2).expand(*query.shape[:-1], n_k, -1)  # (..., n_q, n_k, d_q)
-    keys = key.unsqueeze(-3).expand(*key.shape[:-2], n_q, -1, -1)  # (..., n_q, n_k, d_k)
+    queries = query.unsqueeze(-2).expand(*query.shape[:-1], key.shape[-2], -1)  # (..., n_q, n_k, d_q)
+    keys = key.unsqueeze(-3).expand(*query.shape[:-1], -1, -1)  # (..., n_q, n_k, d_k)
     with autocast_off(query):  # which has no concatenation of another half precision than its own
         pairs = torch.cat((queries, keys), dim=-1)
     weights = masked_softmax(torch.tanh(pairs @ w_a.mT) @ v_a, mask)
@@ -224,20 +217,9 @@ class LuongAttention(nn.Module):
             projection.reset_parameters()  # pyright: ignore[reportCallIssue] - all of them are linear
 
 
-def _check_general_weight(query: Tensor, key: Tensor, w_a: Tensor) -> None:
-    """The matrix between query and key fits both."""
-    who = "general_attention"
-    check_tensor(who, w_a=w_a)
-    check_axes(who, "w_a", w_a, "(d_q, d_k)", exactly=2)
-    check_floating(who, query=query, w_a=w_a)
-    check_same_size(who, "d_q", query=(query, -1), w_a=(w_a, 0))
-    check_same_size(who, "d_k", key=(key, -1), w_a=(w_a, 1))
-
-
 def _check_concat_weights(query: Tensor, key: Tensor, w_a: Tensor, v_a: Tensor) -> None:
     """The two weights of concat attention fit a query and a key together, and each other."""
     who = "concat_attention"
-    check_tensor(who, w_a=w_a, v_a=v_a)
     check_axes(who, "w_a", w_a, "(d_a, d_q + d_k)", exactly=2)
     check_axes(who, "v_a", v_a, "(d_a,)", exactly=1)
     check_floating(who, query=query, w_a=w_a, v_a=v_a)
@@ -248,12 +230,10 @@ def _check_concat_weights(query: Tensor, key: Tensor, w_a: Tensor, v_a: Tensor) 
 def _check_sizes(d_q: int, d_k: int, score: str, d_a: int | None) -> None:
     """The score is one of Luong's, and has the sizes it needs and no other."""
     who = "LuongAttention"
-    check_at_least(who, 1, d_q=d_q, d_k=d_k)
+    check_at_least(who, 1, d_q=d_q, d_k=d_k, **({} if d_a is None else {"d_a": d_a}))
     check_choice(who, "score", score, ("dot", "general", "concat"))
     if score == "dot" and d_q != d_k:
         raise ValueError(f"{who}: score 'dot' needs d_q and d_k to be equal, got d_q={d_q}, d_k={d_k}.")
     if (score == "concat") != (d_a is not None):
         need = "needs d_a, the size of its hidden layer" if d_a is None else "has no hidden layer: leave d_a out"
         raise ValueError(f"{who}: score {score!r} {need}, got d_a={d_a}.")
-    if d_a is not None:
-        check_at_least(who, 1, d_a=d_a)
