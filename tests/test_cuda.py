@@ -1,0 +1,145 @@
+"""On a GPU everything gives what it gives on the CPU, forward and backward. Skipped where there is none."""
+
+import importlib
+from functools import partial
+
+import pytest
+import torch
+
+import attnref
+from attnref import causal_mask, padding_mask
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.float16: 1e-2, torch.bfloat16: 5e-2}
+ATTENTIONS = [
+    ("additive", "additive_attention", {"w_q": (6, 8), "w_k": (6, 8), "v_a": (6,)}, {}, True),
+    ("luong", "concat_attention", {"w_a": (6, 16), "v_a": (6,)}, {}, True),
+    ("luong", "dot_attention", {}, {}, True),
+    ("luong", "general_attention", {"w_a": (8, 8)}, {}, True),
+    ("scaled_dot_product", "scaled_dot_product_attention", {}, {}, True),
+    ("tiled", "tiled_attention", {}, {"block": 4}, True),
+    ("efficient", "efficient_attention", {}, {}, False),
+    ("linear", "linear_attention", {}, {}, False),
+    ("linear", "causal_linear_attention", {}, {}, False),
+]
+
+
+def attentions():
+    """Reference and fast version of each, the shapes of its weights, and whether each query may have its own mask."""
+    for stem, name, weights, options, per_query in ATTENTIONS:
+        for room in ("attention", "fast"):
+            try:
+                function = getattr(importlib.import_module(f"attnref.{room}.{stem}"), name)
+            except (ImportError, AttributeError):
+                continue
+            yield pytest.param(partial(function, **options), weights, per_query, id=f"{room}-{name}")
+
+
+every_attention = pytest.mark.parametrize(("attend", "weights", "per_query"), list(attentions()))
+
+
+def near(actual, expected):
+    assert actual.is_cuda
+    tolerance = TOLERANCE[actual.dtype]
+    torch.testing.assert_close(
+        actual.detach().cpu().double(), expected.detach().double(), rtol=tolerance, atol=tolerance
+    )
+
+
+@every_attention
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_and_its_gradients(attend, weights, per_query, dtype, masked):
+    generator = torch.Generator().manual_seed(0)
+    shapes = {"query": (2, 3, 9, 8), "key": (2, 3, 9, 8), "value": (2, 3, 9, 5), **weights}
+    tensors = {n: torch.randn(s, generator=generator).to(dtype) for n, s in shapes.items()}
+    mask = None
+    if masked:
+        mask = padding_mask([7, 0], 9)[:, None]
+        mask = mask & causal_mask(9) if per_query else mask
+
+    def run(device, as_dtype):
+        given = {n: t.to(device, as_dtype).detach().clone().requires_grad_() for n, t in tensors.items()}
+        query, key, value, *rest = given.values()
+        named = dict(zip(weights, rest, strict=True))
+        output, attended = attend(query, key, value, None if mask is None else mask.to(device), **named)
+        output.square().sum().backward()
+        return output, attended, [t.grad for t in given.values()]
+
+    output, attended, gradients = run("cuda", dtype)
+    expected, expected_weights, expected_gradients = run("cpu", torch.float64)
+    near(output, expected)
+    if attended is not None:
+        near(attended, expected_weights)
+    for gradient, other in zip(gradients, expected_gradients, strict=True):
+        scale = max(1.0, float(other.abs().max()))
+        near(gradient / scale, other / scale)
+
+
+@every_attention
+def test_autocast_gives_one_dtype(attend, weights, per_query):
+    shapes = {"query": (2, 9, 8), "key": (2, 9, 8), "value": (2, 9, 5), **weights}
+    query, key, value, *rest = (torch.randn(shape, device="cuda") for shape in shapes.values())
+    with torch.autocast("cuda", torch.bfloat16):
+        output, _ = attend(query, key, value, **dict(zip(weights, rest, strict=True)))
+    assert output.is_cuda
+    assert output.isfinite().all()
+
+
+@pytest.mark.parametrize("room", ["attnref", "attnref.fast"])
+@pytest.mark.parametrize("name", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_recurrent_nets(room, name, masked):
+    module = attnref if room == "attnref" else importlib.import_module(f"{room}.{name.lower()}")
+    torch.manual_seed(0)
+    net, x = getattr(module, name)(4, 6, num_layers=2, bidirectional=True).double(), torch.randn(3, 7, 4).double()
+    mask = torch.arange(7) < torch.tensor([7, 3, 1])[:, None] if masked else None
+    expected, _ = net(x, None, mask)
+    actual, _ = net.cuda()(x.cuda(), None, None if mask is None else mask.cuda())
+    near(actual, expected)
+
+
+@pytest.mark.parametrize("attend", [None, attnref.AdditiveAttention(8, 8, 8), attnref.scaled_dot_product_attention])
+def test_sequence_to_sequence(attend):
+    torch.manual_seed(0)
+    model = attnref.Seq2Seq(11, 9, d_embed=4, d_h=8, attend=attend).double()
+    source, target = torch.randint(11, (3, 7)), torch.randint(9, (3, 5))
+    mask = torch.arange(7) < torch.tensor([7, 3, 1])[:, None]
+    expected, _ = model(source, target, mask)
+    written, _ = model.generate(source, mask, begin=0, length=4)
+    model.cuda()
+    actual, _ = model(source.cuda(), target.cuda(), mask.cuda())
+    near(actual, expected)
+    assert torch.equal(model.generate(source.cuda(), mask.cuda(), begin=0, length=4)[0].cpu(), written)
+
+
+def test_multi_head_attention_and_images():
+    torch.manual_seed(0)
+    heads, image = (
+        attnref.MultiHeadAttention(12, 3).double(),
+        attnref.EfficientAttention2d(6, d_k=2, d_v=3, num_heads=2),
+    )
+    x, picture = torch.randn(2, 5, 12).double(), torch.randn(2, 6, 4, 5)
+    expected, expected_image = heads(x, x, x, causal_mask(5))[0], image(picture)
+    near(heads.cuda()(x.cuda(), x.cuda(), x.cuda(), causal_mask(5, device="cuda"))[0], expected)
+    near(image.cuda()(picture.cuda()), expected_image)
+
+
+def test_models_of_series():
+    x = torch.randn(3, 60).double().cumsum(1)
+    expected, actual = attnref.AutoregressiveModel(2).fit(x), attnref.AutoregressiveModel(2).fit(x.cuda())
+    near(actual.weight, expected.weight)
+    near(actual.predict(x.cuda(), 4), expected.predict(x, 4))
+    tokens = torch.randint(4, (3, 60))
+    chain, chain_cuda = attnref.MarkovModel(4, 2).fit(tokens), attnref.MarkovModel(4, 2).fit(tokens.cuda())
+    near(chain_cuda.predict(tokens.cuda(), 3), chain.predict(tokens, 3))
+    torch.manual_seed(0)
+    latent = attnref.LatentAutoregressiveModel(3).double()
+    density = latent.log_conditionals(x)
+    near(latent.cuda().log_conditionals(x.cuda()), density)
+
+
+def test_masks_on_one_device_only():
+    x = torch.randn(2, 3, 4, device="cuda")
+    with pytest.raises(ValueError, match="mask must be on the device of query, got mask on cpu, query on cuda:0"):
+        attnref.scaled_dot_product_attention(x, x, x, causal_mask(3))
