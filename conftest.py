@@ -1,71 +1,115 @@
-"""Pages are tests: each Python fence of a page is one test, and the fences of a page share one namespace.
+"""Pages are tests: each Python fence of a page is one test, and what its copy button gives is another.
 
-A `pycon` fence is a session: every statement's output must be the one shown. A `python` fence must run.
+The fences of a page share one namespace, in order. A `pycon` fence is a session: every statement's output must be the
+one shown. A `python` fence must run. What is copied runs alone, at a prompt that has seen nothing else.
 """
 
-import doctest
 import os
-import re
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from sybil import Document, Example, Region, Sybil
-from sybil.evaluators.doctest import NUMBER, DocTest, DocTestRunner
-from sybil.evaluators.python import PythonEvaluator
-from sybil.parsers.markdown import SkipParser
-from sybil.parsers.markdown.lexers import RawFencedCodeBlockLexer
+import pytest
+from fences import Snippet, run, snippets
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # snippets draw, nobody watches
 
-FLAGS = doctest.ELLIPSIS | NUMBER
-# ```pycon, ```python, ```{ .pycon .class }, each with any options after it.
-FENCE = re.compile(r"[ \t]*\{?[ \t]*\.?(?P<language>pycon|python|py|python3)\b[^\n]*\n")
+ROOT = Path(__file__).resolve().parent
+ALONE = hasattr(os, "fork")  # the copies run in forks of one process
 
 
-class PythonFences:
-    """Finds the Python fences of a page and knows how to run each."""
-
-    def __init__(self) -> None:
-        self.lexer = RawFencedCodeBlockLexer(FENCE)
-        self.parser = doctest.DocTestParser()
-        self.run_python = PythonEvaluator()
-
-    def __call__(self, document: Document) -> Iterator[Region]:
-        """Find the fences, each with its own line, and refuse those that no one would run."""
-        for region in self.lexer(document):
-            language, source = region.lexemes["language"], region.lexemes["source"]
-            where = f"{document.path}:{document.text.count(chr(10), 0, region.start) + 1}"
-            session = self.parser.get_examples(source, document.path)
-            if language not in ("pycon", "python"):
-                raise ValueError(f"{where}: write `pycon` or `python`, not `{language}`.")
-            if bool(session) != (language == "pycon"):
-                raise ValueError(f"{where}: a `pycon` fence has >>> prompts, a `python` fence has none.")
-            if session:
-                yield Region(region.start, region.end, session, self.evaluate_session)
-            else:
-                yield Region(region.start, region.end, source, self.evaluate_python)
-
-    @staticmethod
-    def evaluate_session(example: Example) -> str:
-        """Run the statements one by one and report every one that is wrong, not the first alone."""
-        example.namespace.setdefault("__name__", "__page__")
-        wrong = []
-        for statement in example.parsed:
-            said: list[str] = []
-            test = DocTest([statement], example.namespace, example.path, None, statement.lineno, None)
-            DocTestRunner(FLAGS).run(test, clear_globs=False, out=said.append)
-            if said:
-                line = example.line + 1 + statement.lineno
-                wrong.append(f"{example.path}:{line}\n>>> {statement.source.splitlines()[0]}\n{''.join(said)}")
-        return "\n".join(wrong)
-
-    def evaluate_python(self, example: Example) -> None:
-        """Run a plain fence; an exception fails it, with the line of the page."""
-        example.namespace.setdefault("__name__", "__page__")
-        self.run_python(example)
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> "Page | None":
+    """Pages below docs, and the two that stand above it."""
+    page = file_path.suffix == ".md" and (
+        file_path.name in ("README.md", "CONTRIBUTING.md") or (ROOT / "docs") in file_path.parents
+    )
+    return Page.from_parent(parent, path=file_path) if page else None
 
 
-pytest_collect_file = Sybil(
-    parsers=[PythonFences(), SkipParser()],
-    patterns=["docs/*.md", "docs/**/*.md", "README.md", "CONTRIBUTING.md"],
-    excludes=["docs/_site/**/*.md"],
-).pytest()
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process that the copies ran in."""
+    if prompts := config.stash.get(PROMPTS, None):
+        prompts.close()
+
+
+PROMPTS = pytest.StashKey[Any]()
+
+
+class Page(pytest.File):
+    """One page."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """A test for each fence in its turn, and one for each copy."""
+        found = list(snippets(self.path.read_text(encoding="utf-8")))
+        self.namespace: dict[str, Any] = {"__name__": "__page__"}
+        for snippet in found:
+            self._refuse(snippet)
+            yield InTurn.from_parent(self, name=f"line {snippet.line}", snippet=snippet)
+        for number, snippet in enumerate(found if ALONE else ()):
+            yield Alone.from_parent(self, name=f"line {snippet.line}, copied", snippet=snippet, number=number)
+        self.found, self.said = found, None
+
+    def _refuse(self, snippet: Snippet) -> None:
+        """Refuse what no one would run."""
+        where = f"{self.path}:{snippet.line}"
+        if snippet.language not in ("pycon", "python"):
+            raise self.CollectError(f"{where}: write `pycon` or `python`, not `{snippet.language}`.")
+        prompts = any(line.startswith(">>>") for line in snippet.code.splitlines())
+        if prompts != (snippet.language == "pycon"):
+            raise self.CollectError(f"{where}: a `pycon` fence has >>> prompts, a `python` fence has none.")
+
+    def difference(self, number: int) -> str:
+        """What is wrong with one of the page's copies. All of them are run at once, the first time."""
+        from checks import differences
+        from prompt import Prompts
+        from slices import copies
+
+        if self.said is None:
+            prompts = self.config.stash.setdefault(PROMPTS, None) or Prompts()
+            self.config.stash[PROMPTS] = prompts
+            self.copies = copies(self.found)
+            self.said = prompts.paste([copy.parts for copy in self.copies])
+        wrong = differences(self.copies[number], self.said[number])
+        return wrong and f"{self.copies[number].text}\n\n{wrong}"
+
+
+class Fence(pytest.Item):
+    """A test of one fence."""
+
+    def __init__(self, *, snippet: Snippet, number: int = 0, **given: Any) -> None:
+        super().__init__(**given)
+        self.snippet, self.number = snippet, number
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where it stands."""
+        return self.path, self.snippet.line - 1, self.name
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What is wrong with it, without the lines of the test."""
+        return str(excinfo.value) if isinstance(excinfo.value, Wrong) else super().repr_failure(excinfo, style)
+
+
+class Wrong(Exception):
+    """A page that shows what is not so."""
+
+
+class InTurn(Fence):
+    """The fence runs after those before it."""
+
+    parent: Page
+
+    def runtest(self) -> None:
+        """Run it in the page's namespace."""
+        if wrong := run(self.snippet, self.parent.namespace, str(self.path)):
+            raise Wrong(wrong)
+
+
+class Alone(Fence):
+    """What the copy button gives runs by itself."""
+
+    parent: Page
+
+    def runtest(self) -> None:
+        """Compare what the prompt said with the page."""
+        if wrong := self.parent.difference(self.number):
+            raise Wrong(wrong)
