@@ -82,8 +82,7 @@ class Reader:
         for part in reach(thing):
             if part.kind == "iterator":
                 self.change(part, deep=False)
-                if part.node is not None:
-                    self.run(part, [])
+                self.hand_over([part])
         if thing.kind == "import":
             self._reads(f"<settings of {thing.path.partition('.')[0]}>", only_if_seeded=True)
         return thing
@@ -123,6 +122,7 @@ class Reader:
         while scope.passing and scope.parent:
             scope = scope.parent
         if name in scope.elsewhere:
+            self._touch({*self.stack}, gradients_only=False)
             scope, sure = (scope.parent and scope.parent.owner(name)) or self.page, False
         old = scope.names.get(name)
         if scope is self.page:
@@ -200,8 +200,12 @@ class Reader:
             case ast.Assign(targets=[ast.Name(id="_")], value=ast.Call() as call):
                 self.bind_name("_", self.call(call, discarded=True), sure)
             case ast.Assign(targets=targets, value=source):
-                for target in targets:
-                    self.assign(target, source)
+                if len(targets) == 1:
+                    self.assign(targets[0], source)
+                else:
+                    thing = self.value(source)
+                    for target in targets:
+                        self.bind(target, thing)
             case ast.AnnAssign(target=target, annotation=note, value=source):
                 self.value(note)
                 if source is not None:
@@ -425,7 +429,7 @@ class Reader:
             self.read_gradients(thing)
         if name in FACTS:
             return Thing()
-        parts = [thing]
+        parts = [thing, Thing("bound", holds=[thing], path=name)]
         for owner in [part for part in reach(thing) if part.kind in ("object", "class", "super")]:
             if found := owner.method(name):  # a property, or a method that is passed on
                 parts += [found, self.run(found, [owner] if owner.kind == "object" else [])]
@@ -513,6 +517,8 @@ class Reader:
                 results.append(self.run(part, args, named))
             elif part.kind == "object":
                 results.append(self.apply_object(part, args, named, discarded))
+            elif part.kind == "bound":
+                results += [self.method(owner, part.path, args, named, discarded) for owner in part.holds]
         if not results:  # nothing that is known
             self.change(*(thing for thing in everything if thing.kind != "data"))
             if discarded:
@@ -586,8 +592,11 @@ class Reader:
         for thing in things:
             self.use(thing)
             for part in reach(thing) if calls else ():
-                if part.kind == "function":
+                if part.kind == "function" or (part.kind == "iterator" and part.node is not None):
                     self.run(part, [Thing("part", holds=things)])
+                elif part.kind == "bound":
+                    for owner in part.holds:
+                        self.method(owner, part.path, [], {}, False)
                 elif part.kind == "object" and not part.path:
                     self.apply_object(part, [Thing("part", holds=things)], {}, False)
 

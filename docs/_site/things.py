@@ -95,10 +95,10 @@ class Thing:
         node: ast.AST | None = None,
         scope: "Scope | None" = None,
     ) -> None:
-        self.kind = kind  # data, container, part, iterator, object, function, class, super, import
+        self.kind = kind  # data, container, part, iterator, object, function, bound, class, super, import
         self.holds = set(holds)  # its parts, what it is a view of, what it keeps for later
         self.made_from = set(made_from)  # what it was computed from: the way of a gradient
-        self.path = path  # of an import, or of the import that made an object: torch.nn.Linear
+        self.path = path  # of an import, or of what made an object: torch.nn.Linear; of a bound method, its name
         self.node, self.scope = node, scope  # of a function, a class, a generator: its code and where it stands
         self.defaults: dict[str, Thing] = {}
         self.methods: dict[str, Thing] = {}
@@ -141,5 +141,9 @@ def reach(*things: Thing, gradients: bool = False) -> set[Thing]:
         if thing not in found:
             found.add(thing)
             open_ends += thing.holds
+            scope = thing.scope  # a function within a function holds the names around it
+            while scope and scope.parent:
+                open_ends += scope.names.values()
+                scope = scope.parent
             open_ends += thing.made_from if gradients else ()
     return found
