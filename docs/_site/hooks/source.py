@@ -32,7 +32,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         if mark is None:
             lines.append(line)
         else:
-            code = ["```python", *source(mark["name"]).split("\n"), "```"]
+            code = ["```{ .python .source }", *source(mark["name"]).split("\n"), "```"]
             lines.extend(f"{mark['indent']}{part}" if part else "" for part in code)
     return "\n".join(lines)
 

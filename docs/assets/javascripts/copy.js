@@ -1,0 +1,40 @@
+// Copy buttons. Of a snippet, the large one gives what runs alone: the statements that it needs from earlier on the page
+// stand above it. The small one gives the snippet by itself. The texts were made with the site (docs/_site/copies.py).
+const label = { whole: "Copy, with what it needs from earlier on the page", plain: "Copy", alone: "Copy this snippet alone" }
+
+function button(text, title, caption) {
+  const made = document.createElement("button")
+  made.className = caption ? "md-code__button copy-alone" : "md-code__button"
+  made.type = "button"
+  made.title = title
+  made.setAttribute("aria-label", title)
+  made.dataset.clipboardText = text // the theme listens to this, and says that it has copied
+  if (caption) made.textContent = caption
+  else made.dataset.mdType = "copy"
+  return made
+}
+
+// Of a console, what stands behind the prompts; of anything else, all of it.
+function typed(code) {
+  const lines = [...code.querySelectorAll(":scope > span:has(.gp)")]
+  if (!lines.length) return code.textContent
+  return lines.map(line => line.textContent.replace(/^\$ /, "")).join("").trimEnd()
+}
+
+document$.subscribe(({ body }) => {
+  const held = body.querySelector("#copies")
+  const { earlier, copies } = held ? JSON.parse(held.textContent) : { earlier: [], copies: [] }
+  for (const code of body.querySelectorAll(".md-content .highlight > pre > code")) {
+    if (code.closest(".doc-signature, .jupyter-wrapper") || code.parentElement.querySelector("nav")) continue
+    const [needs, alone] = copies[code.closest("[data-copy-number]")?.dataset.copyNumber] ?? [[], typed(code)]
+    const above = needs.map(number => earlier[number]).join("")
+    const bar = document.createElement("nav")
+    bar.className = "md-code__nav"
+    bar.setAttribute("aria-label", "Copy this code")
+    if (above) {
+      const whole = `# From earlier on this page:\n${above}\n# The snippet:\n${alone}`
+      bar.append(button(whole, label.whole), button(alone, label.alone, "alone"))
+    } else bar.append(button(alone, label.plain))
+    code.before(bar)
+  }
+})
