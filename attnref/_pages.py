@@ -13,7 +13,9 @@ FLAGS = doctest.ELLIPSIS | NUMBER
 
 # ```pycon, ~~~python, ```{ .pycon .class }, each with any options after it.
 FENCE = re.compile(r"(?P<indent>[ \t]*)(?P<fence>`{3,}|~{3,})[ \t]*\{?[ \t]*\.?(?P<language>[\w+-]*)(?P<rest>.*)")
-NUMERAL = re.compile(r"[+-]?(?:\d*\.(?P<fraction>\d+)|\d+\.(?!\d))(?:[eE](?P<e>[+-]?\d+))?|[+-]?\d+[eE](?P<exponent>[+-]?\d+)")
+NUMERAL = re.compile(
+    r"[+-]?(?:\d*\.(?P<fraction>\d+)|\d+\.(?!\d))(?:[eE](?P<e>[+-]?\d+))?|[+-]?\d+[eE](?P<exponent>[+-]?\d+)"
+)
 
 
 class Snippet(NamedTuple):

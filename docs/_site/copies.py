@@ -57,10 +57,10 @@ class Blocks(HTMLParser):
             self._code.append(data)
 
 
-def of_page(html: str) -> list[Copy | str]:
-    """What the buttons of a page give, in the order of the blocks; of the package's code, the code alone."""
+def of_page(html: str) -> list[Copy]:
+    """What the buttons of a page give, in the order of the blocks."""
     found = Blocks(html).found
-    given: dict[int, Copy | str] = {}
+    given: dict[int, Copy] = {}
     for owner in dict.fromkeys(owner for owner, _ in found):
         snippets = [snippet for belongs, snippet in found if belongs == owner]
         for copy in copies(snippets):

@@ -1,7 +1,7 @@
 """What a reader copies: a snippet of a page with the statements it needs from earlier on the page above it.
 
 The statements are found by going backwards from the snippet: whatever binds or changes a name that is needed is needed
-too, with the names it reads itself (`effects.py` tells which). When in doubt, more is taken.
+too, with the names it reads itself (`slicing` tells which). When in doubt, more is taken.
 """
 
 import ast
@@ -11,8 +11,9 @@ import tokenize
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from effects import Effect, Reader
 from fences import Snippet
+from slicing.names import Effect
+from slicing.reader import Reader
 
 EARLIER = "# From earlier on this page:"
 SNIPPET = "# The snippet:"

@@ -1,6 +1,5 @@
 """What stands above a snippet when it is copied: everything that it needs, and little else."""
 
-import builtins
 import contextlib
 import io
 import textwrap
@@ -8,7 +7,7 @@ import textwrap
 import pages_to_slice as pages
 import pytest
 from fences import Snippet
-from slices import EARLIER, SNIPPET, copies, for_prompt, split
+from slices import copies, split
 
 ALL = {name: page for group in (pages.NAMES, pages.FUNCTIONS, pages.OBJECTS, pages.TENSORS, pages.RANDOM)
        for name, page in group.items()}  # fmt: skip

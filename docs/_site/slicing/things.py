@@ -1,7 +1,7 @@
 """What the code of a page talks about, as far as reading it tells: objects, what they hold, and the names of libraries.
 
-`effects.py` walks over the code with these. The lists below are about torch and NumPy; where they do not know a name,
-`effects.py` takes the more careful reading.
+The walk over the code works with these. The lists below are about torch and NumPy; where they do not know a name, the
+more careful reading is taken.
 """
 
 import ast
@@ -13,10 +13,11 @@ WORDS = str.split
 # Give a view of what they are given, or the thing itself; all other functions and methods of arrays give a new array.
 VIEWS = set(
     WORDS(
-        """view view_as reshape transpose swapaxes swapdims movedim moveaxis permute t squeeze unsqueeze expand expand_as
-        expand_dims flatten unflatten ravel narrow select split tensor_split hsplit vsplit dsplit chunk unbind diagonal
-        unfold as_strided detach numpy contiguous to type astype float double half bfloat16 int long bool cpu cuda real
-        imag conj view_as_real view_as_complex as_tensor asarray asanyarray from_numpy from_dlpack broadcast_to
+        """view view_as reshape transpose swapaxes swapdims movedim moveaxis permute t squeeze unsqueeze expand
+        expand_as expand_dims flatten unflatten ravel narrow select split tensor_split hsplit vsplit
+        dsplit chunk unbind diagonal
+        unfold as_strided detach numpy contiguous to type astype float double half bfloat16 int long bool cpu cuda
+        real imag conj view_as_real view_as_complex as_tensor asarray asanyarray from_numpy from_dlpack broadcast_to
         broadcast_tensors broadcast_arrays atleast_1d atleast_2d atleast_3d dropout values indices"""
     )
 )

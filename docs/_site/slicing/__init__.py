@@ -1,0 +1,1 @@
+"""Reads the code of a page statement by statement, without running it."""
