@@ -1,83 +1,91 @@
-"""What readers copy runs: every copy button of a page, pasted in order into a fresh interpreter."""
+"""What the copy buttons give is what the tests of the pages have run, byte for byte.
 
-import json
-import os
-import subprocess
-import sys
+Each copy runs by itself when its page is tested (`pytest docs`), the package's code and its docstrings in
+tests/site/test_copies.py. Here every button is pressed.
+"""
+
+from pathlib import Path
 
 import pytest
+from copies import of_page
+from fences import snippets
+from hooks import source
+from slices import copies, for_prompt
+
+from .conftest import ROOT, SITE
 
 pytestmark = pytest.mark.browser
 
-# Each block with a copy button. `alone`: the example of a docstring, or the source of an object in a tab.
-# Signatures are no code to run, and cells of a notebook ran when the site was built.
-BLOCKS = """() => [...document.querySelectorAll('.md-content .highlight')]
-    .filter(block => !block.closest('.jupyter-wrapper, .doc-signature'))
-    .filter(block => block.matches('.language-pycon, .language-python, .language-console'))
-    .map((block, i) => {
-      block.dataset.block = i
-      const raised = [...block.querySelectorAll('.gr')].at(-1)
-      return {
-        block: i,
-        language: block.className.match(/language-(\\w+)/)[1],
-        alone: !!block.closest('.doc-object, .source, .tabbed-block'),
-        raises: block.querySelector('.gt') ? (raised ? raised.innerText : '') : null,
-      }
-    })"""
-
-SHOW = """block => {
-  const tab = block.closest('.tabbed-block')
-  if (tab) {
-    const tabs = tab.closest('.tabbed-set').querySelectorAll(':scope > input')
-    tabs[[...tab.parentNode.children].indexOf(tab)].click()
+# Every block of code: its language, what it is, what its buttons give, and whether one of them covers code that is
+# scrolled to its end. The theme's own listener copies, as when a reader presses.
+PRESS = """async () => {
+  const found = []
+  for (const block of document.querySelectorAll('.md-content .highlight')) {
+    if (block.closest('.jupyter-wrapper, .doc-signature')) continue
+    const tab = block.closest('.tabbed-block')
+    const tabs = tab?.closest('.tabbed-set').querySelectorAll(':scope > input')
+    if (tab) tabs[[...tab.parentNode.children].indexOf(tab)].click()
+    const code = block.querySelector('code')
+    code.scrollLeft = code.scrollWidth
+    const right = code.getBoundingClientRect().right
+    const texts = []
+    let covers = false
+    for (const button of block.querySelectorAll('button')) {
+      button.click()
+      texts.push(await navigator.clipboard.readText())
+      covers ||= button.getBoundingClientRect().left < right - 0.5
+    }
+    const kind = block.closest('.source') ? 'source' : block.closest('.doc-contents') ? 'docstring' : 'page'
+    found.push([block.className.match(/language-(\\w+)/)?.[1] ?? '', kind, texts, covers])
   }
-  block.scrollIntoView({block: 'center'})
+  return found
 }"""
 
-# Runs groups of blocks, each group in a namespace of its own, and ends with all that went wrong.
-RUNNER = r"""
-import json, sys, traceback
-wrong = []
-for group in json.load(sys.stdin):
-    namespace = {"__name__": "__main__"}
-    for block in group:
-        raised = None
-        try:
-            exec(compile(block["copied"], f"block {block['block']}", "exec"), namespace)
-        except Exception as error:
-            raised = error
-        if (raised is None) != (block["raises"] is None) or (raised and type(raised).__name__ not in block["raises"]):
-            said = "".join(traceback.format_exception(raised)) if raised else "nothing was raised"
-            wrong.append("\n".join([block["copied"], f"-- the page shows: {block['raises'] or 'no error'}", said]))
-sys.exit(("\n" + "-" * 80 + "\n").join(wrong) or 0)
-"""
+
+def markdown(path: str) -> Path:
+    page = ROOT / "docs" / path
+    return page / "index.md" if path == "." else page.with_name(f"{page.name}.md")
 
 
-def copy(page, block: dict) -> str:
-    shown = page.locator(f"[data-block='{block['block']}']")
-    shown.evaluate(SHOW)
-    page.evaluate("navigator.clipboard.writeText('nothing was copied')")
-    shown.hover()
-    shown.locator("button[data-md-type=copy], button.md-clipboard").first.click()
-    page.wait_for_function("async () => await navigator.clipboard.readText() != 'nothing was copied'")
-    return page.evaluate("navigator.clipboard.readText()")
+def expected(path: str) -> dict[str, list[list[str]]]:
+    """What the buttons of each kind of block must give, in order: of a snippet with something above it, two texts."""
+    page = markdown(path)
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    tabs = [source.source(name, checks=not first) for _, name, first in source.marks(text) if name]
+    html = (SITE / path / "index.html").read_text(encoding="utf-8")
+    return {
+        "page": [list(dict.fromkeys([copy.text, copy.alone])) for copy in copies(list(snippets(text)))],
+        "source": [[for_prompt(code)] for code in tabs],
+        "docstring": [list(dict.fromkeys([copy.text, copy.alone])) for copy in of_page(html)],
+    }
 
 
-def test_what_readers_copy_runs(path, visit, tmp_path):
+def test_the_buttons_give_what_was_tested(path, visit):
     page = visit().open(path).page
-    blocks = page.evaluate(BLOCKS)
-    for block in blocks:
-        block["copied"] = copied = copy(page, block)
-        assert not any(line.startswith((">>>", "...", "$ ")) for line in copied.splitlines()), copied
+    given: dict[str, list[list[str]]] = {"page": [], "source": [], "docstring": []}
+    for language, kind, texts, covers in page.evaluate(PRESS):
+        assert texts, f"{language}: no button"
+        assert not covers, texts
+        if language in ("pycon", "python"):
+            given[kind].append(texts)
+        elif language == "console":
+            assert not any(line.startswith("$ ") for line in texts[0].splitlines()), texts
+    wanted = expected(path)
+    assert given["page"] == wanted["page"]
+    assert given["source"] == wanted["source"]
+    if given["docstring"]:
+        assert given["docstring"] == wanted["docstring"]
 
-    python = [block for block in blocks if block["language"] != "console"]
-    together = [block for block in python if not block["alone"]]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", RUNNER],
-        input=json.dumps([together, *([block] for block in python if block["alone"])]),
-        cwd=tmp_path,
-        env=os.environ | {"MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
+
+def test_the_buttons_can_be_reached_and_pressed_by_keyboard_and_say_what_they_do(visit):
+    page = visit().open("attention/masks").page
+    page.locator("[data-copy-number='0'] button").last.focus()
+    copy = copies(list(snippets(markdown("attention/masks").read_text(encoding="utf-8"))))[1]
+    for wanted, label in ((copy.text, "with what it needs from earlier"), (copy.alone, "alone")):
+        for _ in range(20):  # links and what scrolls come first
+            page.keyboard.press("Tab")
+            if page.evaluate("document.activeElement.matches('[data-copy-number=\"1\"] button')"):
+                break
+        assert label in page.locator(":focus").get_attribute("aria-label")
+        page.keyboard.press("Enter")
+        page.wait_for_function("async wanted => await navigator.clipboard.readText() == wanted", arg=wanted)
