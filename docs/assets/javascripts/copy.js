@@ -1,3 +1,15 @@
+// The page knows where it was read from, and so where the wheel is.
+document$.subscribe(({ body }) => {
+  const address = new URL(`${JSON.parse(document.getElementById("__config").textContent).base}/`, location).href
+  const replace = node => {
+    for (const child of node.childNodes)
+      if (child.nodeType == Node.TEXT_NODE) child.data = child.data.replaceAll("https://ADDRESS/", address)
+      else replace(child)
+  }
+  for (const code of body.querySelectorAll("pre > code")) if (code.textContent.includes("https://ADDRESS/")) replace(code)
+  for (const note of body.querySelectorAll(".address-unknown")) note.remove()
+})
+
 // Copy buttons. Of a snippet, the large one gives what runs alone: the statements that it needs from earlier on the page
 // stand above it. The small one gives the snippet by itself. The texts were made with the site (docs/_site/copies.py).
 const label = { whole: "Copy, with what it needs from earlier on the page", plain: "Copy", alone: "Copy this snippet alone" }

@@ -1,0 +1,155 @@
+"""A page as a notebook and as a script, and its snippets where only the wheel is."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import scripts
+from fences import FLAGS, Checker, only_snippets, snippets
+from slices import statements
+
+from attnref import doctest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in doctest.pages()}
+RUN = list(PAGES) if os.environ.get("ATTNREF_ALL_SCRIPTS") else ["attention/masks", "glossary"]
+each_page = pytest.mark.parametrize("name", PAGES)
+
+
+def shown(name):
+    """What the page shows under each statement, as a script prints it."""
+    for snippet in snippets(PAGES[name]):
+        for statement in statements(snippet):
+            yield statement.raises or statement.want
+
+
+def code_of(text):
+    return ast.dump(ast.parse(text))
+
+
+@each_page
+def test_the_notebook_holds_the_statements_of_the_page_and_their_outputs(name):
+    made = nbformat.reads(scripts.notebook(PAGES[name]), as_version=4)
+    nbformat.validate(made)
+    cells = [cell for cell in made.cells if cell.cell_type == "code"]
+    page = [statement for snippet in snippets(PAGES[name]) for statement in statements(snippet)]
+    assert code_of("\n".join(cell.source for cell in cells)) == code_of("".join(statement.code for statement in page))
+    outputs = ["".join(o.get("text") or o["data"]["text/plain"] for o in cell.outputs) for cell in cells]
+    assert [o.rstrip("\n") for o in outputs if o] == [s.want.rstrip("\n") for s in page if s.want and not s.raises]
+    raising = [cell for cell in cells if "raises-exception" in cell.metadata.get("tags", [])]
+    assert len(raising) == len([statement for statement in page if statement.raises])
+
+
+@each_page
+def test_the_script_holds_the_statements_of_the_page(name):
+    """In order; a value that the page shows is printed, an error that it shows is caught."""
+    page = [statement for snippet in snippets(PAGES[name]) for statement in statements(snippet)]
+    written = ast.parse(scripts.script(PAGES[name])).body
+    wanted = [node for statement in page for node in ast.parse(scripts.printing(statement)).body]
+    assert [ast.dump(node) for node in written] == [ast.dump(node) for node in wanted]
+    for statement in page:
+        inside = ast.unparse(ast.parse(statement.code).body[-1])
+        printed = scripts.printing(statement)
+        value_shown = statement.shows and statement.quiet != statement.code
+        assert (printed != statement.code) == bool(statement.raises or value_shown)
+        assert inside in ast.unparse(ast.parse(printed)) or "\n" in inside, "the statement itself is left as it is"
+
+
+@each_page
+@pytest.mark.parametrize("make", [scripts.script, scripts.notebook])
+def test_the_text_has_no_traces_of_the_site(name, make):
+    text = make(PAGES[name])
+    for trace in ("<figure", "<div", "{ #", "!!! ", "<!--", "--8<--", "](../", ".md)", "svg"):
+        assert trace not in text, trace
+
+
+@pytest.mark.parametrize("name", RUN)
+def test_the_script_prints_what_the_page_shows(name, tmp_path):
+    path = tmp_path / "page.py"
+    path.write_text(scripts.script(PAGES[name]), encoding="utf-8")
+    environment = os.environ | {"MPLBACKEND": "Agg", "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, path], capture_output=True, text=True, env=environment, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    want = "".join(text if text.endswith("\n") else f"{text}\n" for text in shown(name) if text)
+    assert Checker().check_output(want, done.stdout, FLAGS), done.stdout
+
+
+def test_links_lead_to_the_site_where_its_address_is_known():
+    text = "See [masks](masks.md#padding), [the API][attnref.LSTM] and [a paper](https://arxiv.org/abs/1)."
+    assert scripts.text(text) == "See masks, the API and [a paper](https://arxiv.org/abs/1)."
+    assert scripts.text(text, "https://here/attention/why/").startswith("See [masks](https://here/attention/")
+
+
+@each_page
+def test_what_the_wheel_holds_of_a_page_is_its_snippets_on_their_lines(name):
+    held = only_snippets(PAGES[name])
+    assert list(snippets(held)) == list(snippets(PAGES[name]))
+    assert len(held) < len(PAGES[name])
+
+
+def test_the_snippets_of_a_page_run_by_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        doctest.main(["index"])
+    assert ended.value.code == 0
+    assert re.fullmatch(r"index: 2 snippets, all as shown \([\d.]+ s\)\n", capsys.readouterr().out)
+
+
+def test_without_a_name_the_pages_are_listed(capsys):
+    doctest.main([])
+    listed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in listed if line.endswith(" snippets")] == list(PAGES)
+
+
+def test_a_page_that_shows_what_is_not_so_is_reported(capsys, monkeypatch):
+    wrong = list(snippets("```pycon\n>>> 1 + 1\n3\n>>> 2 + 2\n4\n```\n"))
+    monkeypatch.setattr(doctest, "pages", lambda: {"wrong": wrong})
+    with pytest.raises(SystemExit) as ended:
+        doctest.main(["wrong"])
+    assert ended.value.code == 1
+    assert capsys.readouterr().out.splitlines()[0] == "wrong:2"
+
+
+def test_a_page_that_is_not_there_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        doctest.main(["attention/nothing"])
+    assert ended.value.code == 2
+    assert "there is no page attention/nothing; python -m attnref.doctest lists them" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("code", "missing", "command"),
+    [
+        (">>> from attnref import tasks", "tqdm", "attnref[tasks]"),
+        (">>> import tqdm.auto", "tqdm", "attnref[tasks]"),
+        (">>> import sklearn.svm", "scikit-learn", "scikit-learn"),
+        (">>> import nowhere", "nowhere", "nowhere"),
+    ],
+)
+def test_a_page_names_the_packages_that_are_missing(code, missing, command, capsys, monkeypatch):
+    monkeypatch.setattr(doctest, "_installed", lambda name: name != "tqdm")
+    monkeypatch.setattr(doctest.importlib.util, "find_spec", lambda name: None)
+    assert doctest.run_page("page", list(snippets(f"```pycon\n{code}\n```\n"))) == 2
+    assert capsys.readouterr().err == f"page needs {missing}, which is not installed: pip install '{command}'\n"
+
+
+@pytest.mark.parametrize(
+    ("want", "got", "same"),
+    [
+        ("tensor([0.33, 1.])\n", "tensor([0.3349, 1.0000])\n", True),
+        ("0.33\n", "0.36\n", False),
+        ("3\n", "4\n", False),
+        ("1.5e-05\n", "1.52e-05\n", True),
+        ("1.5e-05\n", "1.8e-05\n", False),
+        ("a ... c\n", "a b c\n", True),
+        ("two numbers 1.0 2.0\n", "two numbers 1.0\n", False),
+        ("ends  \nhere\n", "ends\nhere\n", True),
+        ("True\n", "1\n", False),
+    ],
+)
+def test_numbers_are_compared_to_the_digits_that_are_written(want, got, same):
+    assert Checker().check_output(want, got, FLAGS) is same
