@@ -19,6 +19,8 @@ ALLOWED_IMPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
     "protocols": ((), ("torch",)),
     "_checks": ((), ("torch",)),
     "_numerics": ((), ("torch",)),
+    "_pages": ((), ("doctest", "re")),
+    "doctest": (("_pages",), ("argparse", "ast", "importlib", "os", "pathlib", "re", "sys", "time")),
     **{chapter: (_up_to(chapter), ("torch", "jaxtyping")) for chapter in CHAPTERS},
     "oracle": (("oracle",), ("numpy",)),
     "fast": ((*SHARED, *CHAPTERS, "fast"), ("torch", "jaxtyping")),

@@ -28,7 +28,7 @@ def main() -> None:
         assert weights, "there are no weights below attnref/"
         assert data, "there is no data below attnref/"
         wanted = {str(path.relative_to(ROOT).as_posix()) for path in (*weights, *data)}
-        wanted.add("attnref/py.typed")
+        wanted |= {"attnref/py.typed", "attnref/pages/attention/masks.md"}
         assert wanted <= set(inside), f"the wheel lacks {sorted(wanted - set(inside))}"
         stray = [path for path in inside if not path.startswith(("attnref/", "attnref-"))]
         assert not stray, f"the wheel holds {stray}"
@@ -42,7 +42,9 @@ def main() -> None:
         install = (python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *constraints)
         run(*install, wheel, "pytest", cwd=outside)
         run(*pytest, "attnref.attention", "attnref.sequence", cwd=outside)  # without the extras
+        run(python, "-m", "attnref.doctest", "attention/masks", cwd=outside)
         run(*install, f"attnref[plot,tasks] @ {wheel.as_uri()}", cwd=outside)
+        run(python, "-m", "attnref.doctest", "index", cwd=outside)
         run(*pytest, "attnref", cwd=outside)
 
 

@@ -67,7 +67,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in list(files.documentation_pages()):
         if file.src_uri.endswith(".md") and any(snippets(file.content_string)):
             name = file.src_uri.removesuffix(".md")
-            address = urljoin(config.site_url, file.url) if config.site_url else ""
+            folder = name.rpartition("/")[0]
+            address = urljoin(config.site_url, folder and f"{folder}/") if config.site_url else ""
             for ending, make in ((".ipynb", scripts.notebook), (".py", scripts.script)):
                 content = make(file.content_string, address)
                 files.append(File.generated(config, f"downloads/{name}{ending}", content=content))

@@ -25,7 +25,7 @@ class Part(NamedTuple):
 
 
 def parts(markdown: str, address: str = "") -> Iterator[Part]:
-    """The text and the snippets of a page in order. Links lead to the site where its address is known."""
+    """The text and the snippets of a page in order. Links lead to the site, given the address of the page's folder."""
     lines, start = markdown.split("\n"), 0
     for snippet in snippets(markdown):
         yield Part(text("\n".join(lines[start : snippet.line - 2]), address), None)

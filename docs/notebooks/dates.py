@@ -46,8 +46,8 @@ styled.__enter__()
 # attention](../attention/additive.md), it starts from random weights, and it is trained while the notebook runs.
 # Then you can give it a date of your own and see where it looks.
 #
-# To run it yourself: `pip install 'attnref[plot,tasks]' notebook`, and open the file that the download button of
-# this page gives you.
+# To run it yourself, [install](../install.md) attnref with the extras `plot` and `tasks`, then `pip install notebook`,
+# and open the file that the download button of this page gives you.
 
 # %% [markdown]
 # ## The data

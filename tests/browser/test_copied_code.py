@@ -4,6 +4,9 @@ Each copy runs by itself when its page is tested (`pytest docs`), the package's 
 tests/site/test_copies.py. Here every button is pressed.
 """
 
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,24 @@ def test_the_buttons_can_be_reached_and_pressed_by_keyboard_and_say_what_they_do
         assert label in page.locator(":focus").get_attribute("aria-label")
         page.keyboard.press("Enter")
         page.wait_for_function("async wanted => await navigator.clipboard.readText() == wanted", arg=wanted)
+
+
+def test_the_command_of_install_works_from_where_it_is_read(visit, tmp_path):
+    page = visit().open("install").page
+    assert page.locator(".address-unknown").count() == 0
+    command = page.locator(".highlight button").first.get_attribute("data-clipboard-text")
+    assert command in page.locator("pre > code").first.inner_text()
+    pip, install, wheel = shlex.split(command)
+    assert (pip, install) == ("pip", "install")
+    quietly = ["--quiet", "--no-deps", "--disable-pip-version-check", "--root-user-action=ignore", "--target", tmp_path]
+    subprocess.run([sys.executable, "-m", pip, install, *quietly, wheel], check=True)
+    assert (tmp_path / "attnref" / "pages" / "attention" / "masks.md").is_file()
+
+
+def test_without_javascript_install_says_what_to_replace(chromium, address):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}install/")
+    assert "https://ADDRESS/downloads/attnref-" in page.locator("pre > code").first.inner_text()
+    assert page.locator(".address-unknown").is_visible()
+    context.close()

@@ -11,6 +11,9 @@ import nbformat
 import pytest
 import scripts
 from fences import FLAGS, Checker, only_snippets, snippets
+from mkdocs.config import load_config
+from mkdocs.structure.files import File
+from mkdocs.structure.pages import Page
 from slices import statements
 
 from attnref import doctest
@@ -82,7 +85,10 @@ def test_the_script_prints_what_the_page_shows(name, tmp_path):
 def test_links_lead_to_the_site_where_its_address_is_known():
     text = "See [masks](masks.md#padding), [the API][attnref.LSTM] and [a paper](https://arxiv.org/abs/1)."
     assert scripts.text(text) == "See masks, the API and [a paper](https://arxiv.org/abs/1)."
-    assert scripts.text(text, "https://here/attention/why/").startswith("See [masks](https://here/attention/")
+    assert scripts.text(text, "https://here/attention/").startswith(
+        "See [masks](https://here/attention/masks/#padding)"
+    )
+    assert scripts.text("[home](../index.md)", "https://here/attention/") == "[home](https://here/)"
 
 
 @each_page
@@ -153,3 +159,14 @@ def test_a_page_names_the_packages_that_are_missing(code, missing, command, caps
 )
 def test_numbers_are_compared_to_the_digits_that_are_written(want, got, same):
     assert Checker().check_output(want, got, FLAGS) is same
+
+
+@pytest.mark.parametrize("address", ["", "https://host/them/attnref"])
+def test_pages_link_to_their_source_where_the_repository_is_known(address, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("REPO_URL", address)
+    monkeypatch.setenv("EDIT_URI", address and "edit/main/docs/")
+    config = load_config("mkdocs.yml")
+    page = Page(None, File("attention/masks.md", config.docs_dir, config.site_dir, True), config)
+    assert page.edit_url == ((address and f"{address}/edit/main/docs/attention/masks.md") or None)
+    assert "content.action.edit" in config.theme["features"]
