@@ -137,6 +137,7 @@ def test_a_page_that_is_not_there_is_refused(capsys):
     ],
 )
 def test_a_page_names_the_packages_that_are_missing(code, missing, command, capsys, monkeypatch):
+    monkeypatch.setattr(doctest, "_extras", lambda: [("matplotlib", "plot"), ("tqdm", "tasks"), ("babel", "tasks")])
     monkeypatch.setattr(doctest, "_installed", lambda name: name != "tqdm")
     monkeypatch.setattr(doctest.importlib.util, "find_spec", lambda name: None)
     assert doctest.run_page("page", list(snippets(f"```pycon\n{code}\n```\n"))) == 2
