@@ -48,9 +48,10 @@ def unrolled(narrow: bool = False) -> Figure:
             c.text(x, y + 80, f"x{SUB[t + 1]} = {inputs[t]:.0f}")
             c.path([(x, y - high), (x, y - 56)])
             c.text(x, y - 70, f"h{SUB[t + 1]} = {after}")
-        if t == 0:
-            at = (x, y - 50) if narrow else (x - 78, y)
-            c.text(*at, f"h{SUB[0]} = {before}" if narrow else f"h{SUB[0]}", **({} if narrow else {"ha": "right"}))
+        if t == 0 and narrow:
+            c.text(x, y - 50, f"h{SUB[0]} = {before}")
+        elif t == 0:
+            c.text(x - 78, y, f"h{SUB[0]}", ha="right")
     return c.figure
 
 

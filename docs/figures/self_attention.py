@@ -51,8 +51,9 @@ def projections(narrow: bool = False) -> Figure:
         digits=2, most=1,
     )  # fmt: skip
     o = c.matrix(*at["o"], output, role="value", name="output", shape="(3, d_v = 2)", cell=large)
-    for block, role in ((q, "query"), (k, "key"), (v, "value")):
-        c.arrow(c.beside(tokens, 7), c.beside(block, -7), role=role)
+    c.arrow(c.beside(tokens, 7), c.beside(q, -7), role="query")
+    c.arrow(c.beside(tokens, 7), c.beside(k, -7), role="key")
+    c.arrow(c.beside(tokens, 7), c.beside(v, -7), role="value")
     if narrow:
         c.arrow(c.beside(w, 9), c.beside(o, -9))
     else:
