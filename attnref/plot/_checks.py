@@ -147,13 +147,16 @@ def _array(who: str, name: str, given: Any) -> np.ndarray:
         array = _plain(given)
         return array.astype(np.float64) if array.dtype.kind == "O" else array
     except (TypeError, ValueError, RuntimeError, OverflowError):
+        if isinstance(given, Tensor):
+            raise ValueError(f"{who}: {name} must hold values, got a tensor that torch traces or transforms.") from None
         raise TypeError(f"{who}: {name} must be rows of numbers, all of one length, got {kind_of(given)}.") from None
 
 
 def _plain(given: Any) -> np.ndarray:
     """As an array, tensors of every dtype and device included, alone or in lists."""
     if isinstance(given, Tensor):
-        tensor = given.detach().to_dense().cpu()
+        tensor = given.detach().cpu()
+        tensor = tensor if tensor.layout == torch.strided else tensor.to_dense()
         return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
     if isinstance(given, list | tuple):
         return np.array([_plain(part) if isinstance(part, Tensor | list | tuple) else part for part in given])

@@ -150,9 +150,8 @@ def heads(
 def _draw_cells(ax: Axes, relative: np.ndarray, largest: float, top: float, cell: Inches) -> AxesImage:
     """The table of colors, framed, so that its pale cells do not run into the background."""
     cells = relative * largest
-    cells = np.where(
-        cells / largest < relative, np.nextafter(cells, np.inf), cells
-    )  # no rounding costs a step of color
+    short = cells / largest < relative  # a rounding must not cost a step of color
+    cells = np.where(short, np.nextafter(cells, np.inf), cells)
     scheme, aspect = current_scheme(), "equal" if cell[0] == cell[1] else "auto"
     image = ax.imshow(cells, cmap=colormap(scheme), vmin=0, vmax=top, interpolation="none", aspect=aspect)
     for spine in ax.spines.values():

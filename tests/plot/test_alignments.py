@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from matplotlib.patches import PathPatch
 
 from attnref import plot
 
@@ -14,12 +14,24 @@ BLUE, ORANGE, GREEN, VIOLET = plot.ACCENTS["light"]
 GRAY = plot.MUTED["light"]
 
 
+def paths(ax):
+    (collection,) = ax.collections
+    assert collection.get_linewidths().tolist() == [0]
+    assert len(collection.get_edgecolors()) == 0
+    return collection.get_paths()
+
+
+def faces(ax):
+    """The color of each ribbon and its opacity."""
+    colors = ax.collections[0].get_facecolors()
+    return [to_hex(color) for color in colors], colors[:, 3]
+
+
 def drawn(ax):
     """(x at the source, width there, x at the target, width there) of each ribbon, in the order of the weights."""
     found = []
-    for patch in ax.patches:
-        assert isinstance(patch, PathPatch)
-        corners = patch.get_path().vertices
+    for path in paths(ax):
+        corners = path.vertices
         source, target = corners[corners[:, 1] == 1], corners[corners[:, 1] == 0]
         found.append([f(line[:, 0]) for line in (source, target) for f in (_middle, np.ptp)])
     return np.array(found).reshape(-1, 4)
@@ -110,15 +122,12 @@ def test_ribbons_are_as_wide_as_their_weights_side_by_side_under_their_token():
         edges = [(x - width / 2, x + width / 2) for _, _, x, width in row]
         np.testing.assert_allclose([right for _, right in edges[:-1]], [left for left, _ in edges[1:]])
         assert (edges[0][0] + edges[-1][1]) / 2 == pytest.approx(at(ax, word)[0], abs=1e-3)
-    opacity = [patch.get_alpha() for patch in ax.patches]
-    np.testing.assert_allclose(opacity, 0.15 + 0.6 * np.divide(weights, 0.75), atol=1e-3)
-    assert {patch.get_linewidth() for patch in ax.patches} == {0}
+    np.testing.assert_allclose(faces(ax)[1], 0.15 + 0.6 * np.divide(weights, 0.75), atol=1e-3)
 
 
 def test_a_ribbon_bends_in_the_middle_of_its_height():
-    (patch,) = plot.alignment([[1.0]], "a", "x").axes[0].patches
-    heights = patch.get_path().vertices[:, 1].tolist()
-    assert heights == [1, 0.5, 0.5, 0, 0, 0.5, 0.5, 1, 1]
+    (path,) = paths(plot.alignment([[1.0]], "a", "x").axes[0])
+    assert path.vertices[:, 1].tolist() == [1, 0.5, 0.5, 0, 0, 0.5, 0.5, 1, 1]
 
 
 def test_a_ribbon_is_no_band_at_a_long_word():
@@ -137,8 +146,8 @@ def test_ribbons_are_relative_to_the_largest_weight_however_small_or_large(scale
 
 def test_equal_weights_over_many_keys_are_all_drawn():
     ax = plot.alignment(np.full((2, 500), 1 / 500), ["k"] * 500, "xy").axes[0]
-    assert len(ax.patches) == 1000
-    assert {patch.get_alpha() for patch in ax.patches} == {0.75}
+    assert len(paths(ax)) == 1000
+    assert set(faces(ax)[1]) == {0.75}
 
 
 def test_the_row_with_the_largest_sum_is_as_wide_as_its_token():
@@ -153,18 +162,18 @@ def test_the_row_with_the_largest_sum_is_as_wide_as_its_token():
 )
 def test_the_smallest_weights_are_left_out(min_weight, ribbons):
     for weights in (WEIGHTS, torch.tensor(WEIGHTS)):
-        assert len(plot.alignment(weights, "abc", "xy", min_weight=min_weight).axes[0].patches) == ribbons
+        assert len(paths(plot.alignment(weights, "abc", "xy", min_weight=min_weight).axes[0])) == ribbons
 
 
 @pytest.mark.parametrize(("weight", "ribbons"), [(0.0198, 1), (0.02, 2), (0.021, 2)])
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 12.0])
 def test_a_fiftieth_of_the_largest_is_drawn_and_less_is_not(weight, ribbons, scale):
-    assert len(plot.alignment([[weight * scale, scale]], "ab", "x").axes[0].patches) == ribbons
+    assert len(paths(plot.alignment([[weight * scale, scale]], "ab", "x").axes[0])) == ribbons
 
 
 def test_weights_of_zero_have_no_ribbon_and_no_color():
     ax = plot.alignment(np.zeros((2, 2)), "ab", "xy", min_weight=0.0).axes[0]
-    assert len(ax.patches) == 0
+    assert paths(ax) == []
     assert [text.get_color() for text in ax.texts] == [GRAY, GRAY, BLUE, BLUE]
 
 
@@ -176,9 +185,7 @@ def test_groups_color_the_targets_their_ribbons_and_the_sources_they_attend_to()
     with plot.style("light"):
         ax = plot.alignment(weights, "abc", "xyz", groups=[0, None, 1]).axes[0]
     assert [text.get_color() for text in ax.texts] == [BLUE, BLUE, ORANGE, BLUE, GRAY, ORANGE]
-    faces = [patch.get_facecolor()[:3] for patch in ax.patches]
-    expected = [BLUE] * 2 + [GRAY] * 3 + [ORANGE] * 3
-    assert faces == [tuple(int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)) for color in expected]
+    assert faces(ax)[0] == [BLUE] * 2 + [GRAY] * 3 + [ORANGE] * 3
 
 
 @pytest.mark.parametrize("groups", [[0, 1, 2, 3, 4, None], np.array([4, 5, 6, 7, 8]), torch.arange(5)])
@@ -244,7 +251,7 @@ def test_tokens_in_given_axes_stay_within_them_and_have_a_size(n, svg):
 def test_ribbons_go_up_or_down_between_the_lines_they_are_given():
     ax = Figure().add_subplot()
     plot.ribbons(ax, [[1.0]], [(5.0, 1.0)], [(2.0, 0.5)], ["C3"], top=-3.0, bottom=1.0)
-    corners = ax.patches[0].get_path().vertices
+    corners = paths(ax)[0].vertices
     assert corners[corners[:, 1] == -3].mean(0).tolist() == pytest.approx([5.0 - 0.8 / 3, -3.0])
     assert sorted(set(corners[:, 1])) == [-3.0, -1.0, 1.0]
     assert corners[corners[:, 1] == 1][:, 0].tolist() == pytest.approx([2 - 0.425, 2 + 0.425])

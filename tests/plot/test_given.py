@@ -46,7 +46,11 @@ def contents(figure):
     """The numbers and texts that are drawn."""
     ax = figure.axes[0]
     images = [(image.get_array().tolist(), image.get_clim()) for image in ax.images]
-    return images, [patch.get_path().vertices.tolist() for patch in ax.patches], [text.get_text() for text in ax.texts]
+    return (
+        images,
+        [path.vertices.tolist() for group in ax.collections for path in group.get_paths()],
+        [text.get_text() for text in ax.texts],
+    )
 
 
 # Weights
@@ -202,7 +206,7 @@ def _closed():
 def test_draws_into_one_axes_in_any_form(draw, form):
     axes = AXES[form]()
     figure = draw(ax=axes)
-    assert len([ax for ax in figure.axes if ax.images or ax.patches]) >= 1
+    assert len([ax for ax in figure.axes if ax.images or ax.collections]) >= 1
     assert figure.number in plt.get_fignums()
 
 
@@ -227,9 +231,9 @@ def test_draws_into_given_axes_and_returns_their_figure(draw):
     figure = Figure()
     ax, other = figure.subplots(1, 2)
     assert draw(ax=ax) is figure
-    assert ax.images or ax.patches
+    assert ax.images or ax.collections
     assert not other.images
-    assert not other.patches
+    assert not other.collections
 
 
 @each_picture
@@ -265,6 +269,14 @@ def _attended():
 
 GRID = lambda: Figure().subplots(2, 2)  # noqa: E731
 VALUES = [
+    (
+        lambda: torch.func.vmap(plot.heat_map)(torch.ones(2, 3, 3)),
+        "heat_map: weights must hold values, got a tensor that torch traces or transforms.",
+    ),
+    (
+        lambda: torch.func.grad(lambda w: plot.alignment(w, "a", "b") or w)(torch.ones(1, 1)),
+        "alignment: weights must hold values, got a tensor that torch traces or transforms.",
+    ),
     (lambda: plot.heat_map([0.5, 0.5]), "heat_map: weights must be (n_q, n_k), got shape (2,)."),
     (lambda: plot.heat_map(0.5), "heat_map: weights must be (n_q, n_k), got shape ()."),
     (
@@ -500,7 +512,7 @@ def test_a_refusal_leaves_the_axes_as_they_were():
         with pytest.raises(ValueError, match="must"):
             call()
     assert not ax.images
-    assert not ax.patches
+    assert not ax.collections
     assert ax.axison
 
 

@@ -1,0 +1,92 @@
+"""Deliberate mistakes in the pictures: what, the right text, the wrong one."""
+
+TESTS = ("plot/test_alignments.py", "plot/test_given.py", "plot/test_heat_maps.py", "plot/test_styles.py")
+MISTAKES = {
+    "plot/_checks.py": [
+        ("negative weights drawn", "if array.min() < 0:", "if False:"),
+        ("NaN drawn", "if not np.isfinite(array).all():", "if False:"),
+        ("three digits of a weight kept, not six", "return significant(array, 6)", "return significant(array, 3)"),
+        ("fixed decimals in place of significant digits", "scale = 10.0 ** (digits - 1 - exponent)", "scale = 1e3"),
+        ("mask of numbers taken as bool", "if array.dtype != bool:", "if False:"),
+        ("tokens of any kind", "if not isinstance(token, str):", "if False:"),
+        ("a matrix of Axes taken by rows", "return [ax for part in axes for ax in _flat(part)]", "return list(axes)"),
+        ("any number of Axes", "if len(found) != wanted:", "if len(found) < wanted:"),
+    ],
+    "plot/_drawing.py": [
+        ("steps of a fixed thousandth", "np.rint(weights / largest * STEPS)", "np.rint(weights * STEPS)"),
+        ("weights not in steps", "np.rint(weights / largest * STEPS).clip(max=STEPS)", "(weights / largest * STEPS)"),
+        ("control characters drawn", '("Cc", "Cs", "Zl", "Zp")', '("Cs", "Zl", "Zp")'),
+        ("half surrogate pairs drawn", '("Cc", "Cs", "Zl", "Zp")', '("Cc", "Zl", "Zp")'),
+        ("noncharacters drawn", " or ord(letter) & 0xFFFE == 0xFFFE", ""),
+        ("long tokens drawn whole", "if len(text) + len(letter) > LONGEST:", "if False:"),
+        ("tokens read as mathematics", '"parse_math": False', '"parse_math": True'),
+        ("tokens read as TeX", ', "usetex": False', ""),
+    ],
+    "plot/_labels.py": [
+        ("a map as tall as its rows", "min(side, most[0] / n_k, most[1] / n_q)", "min(side, most[0] / n_k)"),
+        ("a line too thin to see", "return max(side, 0.25 / n_k), max(side, 0.25 / n_q)", "return side, side"),
+        ("bottom labels on the last line alone", "s.colspan == o.colspan and ", ""),
+        ("left labels on the first column alone", "s.rowspan == o.rowspan and ", ""),
+        ("labels not brought back on shared axes", "ax.tick_params(labelleft=first, labelbottom=last)", ""),
+        (
+            "rows labelled with columns",
+            'read("columns", columns, "key, n_k", n_k)',
+            'read("columns", rows, "key, n_k", n_k)',
+        ),
+        ("all labels of a tall map", "every = math.ceil(5.0 / points) if points < 5.0 else 1", "every = 1"),
+        ("long labels side by side", '"rotation": 0 if tick == "ytick" else 90', '"rotation": 0'),
+    ],
+    "plot/heat_maps.py": [
+        ("scale does not start at zero", "vmin=0, vmax=top", "vmin=cells.min(), vmax=top"),
+        (
+            "a scale for each head",
+            "zip(panels, relative, strict=True)",
+            "zip(panels, [r / r.max() for r in relative], strict=True)",
+        ),
+        (
+            "the scale asked for is ignored",
+            "_draw_cells(ax, relative, largest, top, cell)",
+            "_draw_cells(ax, relative, largest, largest, cell)",
+        ),
+        ("numbers rounded twice", "_write(float(weights[i, j])", "_write(float(weights[i, j].round(3))"),
+        ("two decimals, however small", "{max(2, 1 - exponent)}", "2"),
+        ("numbers in masked cells", "np.argwhere(may)", "np.argwhere(may | True)"),
+        ("what may attend is hatched", "_hatch(ax, ~may)", "_hatch(ax, may)"),
+        ("black on black", "> 0.18 else", "> 0.01 else"),
+        ("axes not shared", "sharex=True, sharey=True", "sharex=True, sharey=False"),
+        ("spare panels left visible", "spare.set_axis_off()", "pass"),
+        ("heads numbered from 0", "enumerate(panels, 1)", "enumerate(panels)"),
+        (
+            "colors of a rounding lost",
+            "np.where(short, np.nextafter(cells, np.inf), cells)",
+            "cells",
+        ),
+    ],
+    "plot/alignments.py": [
+        ("ribbons of a fixed smallest weight", "ABOUT * weights.max() / 50", "0.02"),
+        ("ribbons as wide as weights, not as shares of a row", "relative / (relative.sum(1).max() or 1.0)", "relative"),
+        ("source and target swapped", "spans in (keys, queries))", "spans in (queries, keys))"),
+        ("source tokens below", "ax.text(x, 1.05", "ax.text(x, -0.05"),
+        ("a fifth of a fixed weight", "ABOUT * 0.2 * weights.sum(1).max()", "0.2"),
+        ("the last group wins", "& (ABOUT * weight > received)", ""),
+        ("negative groups counted from the end", 'read_groups("group_colors", groups, n_q)', "groups"),
+        ("tokens shrink in a narrow figure", "min(max(6.7, width * 10 / 72), 30.0)", "6.7"),
+        ("a figure as wide as its tokens", "min(max(6.7, width * 10 / 72), 30.0)", "max(6.7, width * 10 / 72)"),
+        ("words set apart as characters", "ems(shown(token)) + 1.0", "ems(shown(token)) + 0.15"),
+    ],
+    "plot/styles.py": [
+        ("schemes swapped", 'return "dark" if luminance', 'return "light" if luminance'),
+        (
+            "light colors on a dark background",
+            '"dark": (0.30, 0.97, 268.0, 205.0)',
+            '"dark": (0.97, 0.30, 205.0, 268.0)',
+        ),
+        ("uneven steps of lightness", "first + (last - first) * t, np", "first + (last - first) * t**2, np"),
+        (
+            "a style that stays",
+            "with mpl.rc_context(settings), warnings",
+            "mpl.rcParams.update(settings)\n    with warnings",
+        ),
+        ("text as outlines", '"svg.fonttype": "none"', '"svg.fonttype": "path"'),
+    ],
+}
