@@ -28,10 +28,11 @@ def read_labels(who: str, rows: Sequence[str] | None, columns: Sequence[str] | N
     return read("rows", rows, "query, n_q", n_q), read("columns", columns, "key, n_k", n_k)
 
 
-def cell_size(n_q: int, n_k: int, side: float, most: Inches) -> Inches:
-    """Square cells, unless the map would be a line too thin to see."""
-    side = min(side, most[0] / n_k, most[1] / n_q)
-    return max(side, 0.25 / n_k), max(side, 0.25 / n_q)
+def cell_size(n_q: int, n_k: int, largest: float, most: Inches) -> Inches:
+    """Square cells, unless the map would be thinner than half an inch: then up to one inch."""
+    side = min(largest, most[0] / n_k, most[1] / n_q)
+    width, height = (side if side * n >= 0.5 else min(largest, 1.0 / n) for n in (n_k, n_q))
+    return width, height
 
 
 def cell_inside(ax: Axes, n_q: int, n_k: int, *, square: bool) -> Inches:

@@ -86,7 +86,7 @@ def heat_map(
     if annotate:
         _annotate(image, weights, may, inside)
     if bar:
-        _draw_bar([ax], image)
+        _draw_bar([ax], image, inside[0] * n_k)
     return root_figure(ax)
 
 
@@ -143,7 +143,7 @@ def heads(
         label_cells(ax, labels, inside)
         label_outer(ax, panels)
         ax.set_title(f"head {number}")
-    _draw_bar(panels, images[0])
+    _draw_bar(panels, images[0], inside[0] * n_k * across)
     return root_figure(panels[0])
 
 
@@ -190,8 +190,10 @@ def _write(weight: float, largest: float) -> str:
     return f"{digits}e{int(exponent)}" if weight else "0"
 
 
-def _draw_bar(axes: list[Axes], image: AxesImage) -> None:
-    bar = root_figure(axes[0]).colorbar(image, ax=axes, label="weight", fraction=0.05, aspect=22, pad=0.03)
+def _draw_bar(axes: list[Axes], image: AxesImage, width: float) -> None:
+    """A bar beside maps that are as wide together, in inches; not thinner than a tenth of an inch."""
+    fraction = max(0.05, 0.1 / width)
+    bar = root_figure(axes[0]).colorbar(image, ax=axes, label="weight", fraction=fraction, aspect=22, pad=0.03)
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     bar.ax.tick_params(length=0)
     bar.locator = MaxNLocator(4)

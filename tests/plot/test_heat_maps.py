@@ -293,10 +293,13 @@ def test_long_labels_get_room_of_their_own(draw, letters, svg):
         ((10, 10), (6.7, 5.8), (0.5, 0.5)),
         ((20, 20), (6.7, 5.8), (0.25, 0.25)),
         ((28, 2), (2.2, 7.8), (0.25, 0.25)),
-        ((10, 2000), (6.7, 1.05), (0.0025, 0.025)),
-        ((2000, 10), (1.95, 7.8), (0.025, 0.0035)),
-        ((1, 500), (6.7, 1.05), (0.01, 0.25)),
-        ((500, 1), (1.95, 7.8), (0.25, 0.014)),
+        ((10, 2000), (6.7, 1.8), (0.0025, 0.1)),
+        ((2000, 10), (2.7, 7.8), (0.1, 0.0035)),
+        ((1, 500), (6.7, 1.3), (0.01, 0.5)),
+        ((500, 1), (2.2, 7.8), (0.5, 0.014)),
+        ((1, 10), (6.7, 1.3), (0.5, 0.5)),
+        ((2, 20), (6.7, 1.3), (0.25, 0.25)),
+        ((2, 21), (6.7, 1.8), (0.238, 0.5)),
         ((1, 1), (2.2, 1.3), (0.5, 0.5)),
     ],
 )
@@ -307,7 +310,9 @@ def test_a_map_of_any_shape_has_a_sane_size(shape, inches, cell, svg):
     ax = figure.axes[0]
     assert ax.get_aspect() == (1 if cell[0] == cell[1] else "auto")
     box = ax.get_window_extent()
-    assert min(box.width, box.height) > 0.15 * figure.dpi
+    assert min(box.width, box.height) > 0.4 * figure.dpi
+    bar = figure.axes[1].get_window_extent()
+    assert bar.height > min(0.95 * box.height, 1.5 * figure.dpi)  # room for its numbers
 
 
 @pytest.mark.parametrize(
@@ -315,11 +320,11 @@ def test_a_map_of_any_shape_has_a_sane_size(shape, inches, cell, svg):
     [
         ((2, 3, 3), (4.5, 2.0)),
         ((8, 10, 10), (6.7, 3.7)),
-        ((2, 2000, 10), (2.6, 7.8)),
-        ((2, 10, 2000), (6.7, 1.05)),
-        ((5, 2000, 10), (3.5, 8.6)),
-        ((12, 100, 1), (3.5, 9.4)),
-        ((1, 1, 500), (6.7, 1.05)),
+        ((2, 2000, 10), (4.1, 7.8)),
+        ((2, 10, 2000), (6.7, 1.8)),
+        ((5, 2000, 10), (6.5, 8.6)),
+        ((12, 100, 1), (4.1, 9.4)),
+        ((1, 1, 500), (6.7, 1.2)),
     ],
 )
 def test_heads_of_any_shape_have_a_sane_size(shape, inches, svg):
@@ -328,7 +333,9 @@ def test_heads_of_any_shape_have_a_sane_size(shape, inches, svg):
     svg(figure)
     for ax in figure.axes[: shape[0]]:
         box = ax.get_window_extent()
-        assert min(box.width, box.height) > 0.1 * figure.dpi
+        assert min(box.width, box.height) > 0.3 * figure.dpi
+    bar = figure.axes[-1].get_window_extent()
+    assert bar.height > 0.8 * min(figure.axes[0].get_window_extent().height, 1.5 * figure.dpi)
 
 
 def test_a_tall_map_fills_the_axes_that_are_given():
