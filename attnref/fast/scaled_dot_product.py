@@ -60,7 +60,10 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
         attn_mask=None if mask is None else _fold(mask),
         scale=1 / math.sqrt(max(1, d_k)),
     )
-    return output[..., :d_v].reshape(*query.shape[:-1], d_v)
+    output = output[..., :d_v].reshape(*query.shape[:-1], d_v)
+    if mask is not None and query.is_cuda:  # in half precision cuDNN attends to the masked keys of a fully masked row
+        output = output.masked_fill(~mask.any(-1, keepdim=True), 0.0)
+    return output
 
 
 def _reference(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
