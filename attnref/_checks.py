@@ -15,6 +15,8 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
+from torch._subclasses import FakeTensor
 
 
 def shape_of(tensor: Tensor) -> str:
@@ -133,14 +135,10 @@ def check_range(who: str, name: str, tensor: Tensor, most: int, rule: str) -> No
 
 
 def has_values(tensor: Tensor) -> bool:
-    """Whether the tensor holds numbers that may be read now: not so on the meta device, in a fake tensor or a vmap."""
-    if torch.compiler.is_compiling() or _is_tracing() or tensor.numel() == 0:
+    """Whether the tensor holds numbers that may be read now: not while torch traces, nor inside of `torch.func`."""
+    if torch.compiler.is_compiling() or _is_tracing() or is_functorch_wrapped_tensor(tensor):
         return False
-    try:
-        tensor.flatten()[0].item()
-    except RuntimeError:  # torch has one for each kind of tensor without values
-        return False
-    return True
+    return not (tensor.is_meta or isinstance(tensor, FakeTensor)) and tensor.numel() > 0
 
 
 def _is_tracing() -> bool:
@@ -210,9 +208,11 @@ def check_attended(who: str, result: object, query: Tensor, key: Tensor, value: 
         raise ValueError(f"{who}: attend must return output (..., n_q, d_v) = {wanted}, got shape {shape_of(output)}.")
     if output.dtype != value.dtype and not under_autocast(value):
         raise TypeError(f"{who}: attend must return output in the dtype of value, {value.dtype}, got {output.dtype}.")
-    wanted = (query.shape[-2], key.shape[-2])
-    if weights is not None and (weights.ndim < 2 or weights.shape[-2:] != wanted):
+    leading, table = tuple(query.shape[:-2]), (query.shape[-2], key.shape[-2])
+    if weights is not None and (weights.shape[: len(leading)], weights.shape[-2:]) != (leading, table):
+        heads = ", for several heads with an axis for them before n_q"
         raise ValueError(
-            f"{who}: attend must return weights that end in (n_q, n_k) = {wanted}, got shape {shape_of(weights)}."
+            f"{who}: attend must return weights (..., n_q, n_k) = {(*leading, *table)}{heads}, "
+            f"got shape {shape_of(weights)}."
         )
     return output, weights

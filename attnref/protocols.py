@@ -66,6 +66,14 @@ class RecurrentNet(Protocol):
 
     `attnref.RNN`, `attnref.GRU`, `attnref.LSTM` and their fast versions are such nets. Models take the class, or
     anything that is called like it: `recurrent(d_x, d_h, num_layers=..., bidirectional=...)` makes the net.
+
+    Examples:
+        >>> from functools import partial
+        >>> from attnref import GRU, Seq2Seq
+        >>> from attnref.protocols import RecurrentNet
+        >>> isinstance(GRU(d_x=3, d_h=4), RecurrentNet)
+        True
+        >>> model = Seq2Seq(20, 10, d_embed=4, d_h=8, recurrent=partial(GRU, reset="before"))
     """
 
     def __call__(self, x: Tensor, state: Any = None, token_mask: Tensor | None = None, /) -> tuple[Tensor, Any]:
@@ -73,7 +81,8 @@ class RecurrentNet(Protocol):
 
         Args:
             x: The inputs, (batch, n, d_x).
-            state: The state before the first input, of the net's own kind; zeros if omitted.
+            state: The state before the first input: h, or (h, c), each part (num_layers * directions, batch, d_h);
+                zeros if omitted.
             token_mask: (batch, n), True = a real input.
 
         Returns:
@@ -83,5 +92,5 @@ class RecurrentNet(Protocol):
         ...
 
     def state_of(self, h: Tensor, /) -> Any:
-        """The whole state, given its hidden part: (layers * directions, batch, d_h)."""
+        """The state whose hidden state is h: h itself, or (h, c) with a cell state of zeros."""
         ...

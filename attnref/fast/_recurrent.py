@@ -1,30 +1,41 @@
-"""What torch's recurrent kernels need to know of padding: sequences packed, then laid out again as they stood."""
-
-from collections.abc import Callable
-from typing import Any
+"""What the fast recurrent nets share: when torch's kernel reads the sequence, and when the reference does."""
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from torch.autograd import forward_ad
+
+from attnref._checks import has_values
+from attnref.fast._recurrent_kernels import pack, run
+from attnref.fast._recurrent_ops import run_as_operator
+from attnref.sequence._recurrent import Recurrent, State
 
 
-def read(kernel: Callable[..., Any], x: Tensor, state: Any, mask: Tensor | None) -> tuple[Tensor, Any]:
-    """Run the kernel over the real inputs; wherever padding stands, before, after or between, it is passed over."""
-    if mask is None or mask.all():
-        return kernel(x, state)
-    lengths = mask.sum(dim=1)
-    order = torch.argsort(~mask, dim=1, stable=True)[..., None]  # the real ones to the front
-    real = x.masked_fill(~mask[..., None], 0.0).take_along_dim(order, dim=1)
-    at_least_one = lengths.clamp(min=1).cpu()  # torch packs no empty sequence: the zero it reads is undone below
-    packed, last = kernel(pack_padded_sequence(real, at_least_one, batch_first=True, enforce_sorted=False), state)
-    hidden, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
-    hidden = hidden.take_along_dim(order.argsort(dim=1), dim=1).masked_fill(~mask[..., None], 0.0)
-    some = (lengths > 0)[:, None]
-    if isinstance(last, tuple):
-        given = (None, None) if state is None else state
-        return hidden, tuple(_where(some, after, before) for after, before in zip(last, given, strict=True))
-    return hidden, _where(some, last, state)
+class KernelNet(Recurrent):
+    """A recurrent net unrolled by one of torch's kernels, with the weights, checks and results of the reference.
+
+    While torch compiles, exports or traces, the kernel stays a single operator, so that lengths stay free; its backward
+    pass runs the kernel once more. The kernels have no rules for forward mode and for the transforms of `torch.func`:
+    there the steps of the reference are taken.
+    """
+
+    kernel: str  # its name in torch
+
+    def unroll(self, x: Tensor, states: State, token_mask: Tensor | None) -> tuple[Tensor, State]:
+        """Read the sequence."""
+        weights = [w for layer in range(self.num_layers) for way in self.directions for w in self.weights(layer, way)]
+        if not torch.compiler.is_compiling() and _is_transformed(x, *states, *weights):
+            return super().unroll(x, states, token_mask)
+        x, *parts = (tensor.to(weights[0].dtype) for tensor in (x, *states))  # under autocast they may differ
+        both = len(self.directions) == 2
+        if has_values(x):
+            hidden, *last = run(self.kernel, x, parts, weights, pack(token_mask), both)
+        else:
+            hidden, *last = run_as_operator(self.kernel, x, parts, weights, token_mask, both)
+        return hidden, tuple(last)
 
 
-def _where(some: Tensor, after: Tensor, before: Tensor | None) -> Tensor:
-    return torch.where(some, after, torch.zeros_like(after) if before is None else before)
+def _is_transformed(*tensors: Tensor) -> bool:
+    """Whether a transform of `torch.func` is at work, or one of the tensors carries a tangent."""
+    if torch._C._are_functorch_transforms_active():
+        return True
+    return any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)

@@ -1,9 +1,10 @@
 """The checks of the sequence models: tokens, series, the step and the sequence of a recurrent net."""
 
 import math
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnref._checks import (
     check_axes,
@@ -46,7 +47,7 @@ def check_positions(who: str, name: str, tensor: Tensor, at_least: int) -> None:
 
 
 def check_token_mask(who: str, name: str, token_mask: Tensor | None, like: Tensor) -> None:
-    """The mask is bool, (batch, n), one for each token of `like`; an attention mask is told apart."""
+    """The mask is bool, (batch, n), one for each token of `like`; an attention mask is refused with what to pass."""
     if token_mask is None:
         return
     check_bool(who, name, token_mask, "a real token")
@@ -63,19 +64,60 @@ def check_token_mask(who: str, name: str, token_mask: Tensor | None, like: Tenso
         )
 
 
+def check_even(who: str, d_h: int) -> None:
+    """Half of d_h is for each direction."""
+    if d_h % 2:
+        raise ValueError(f"{who}: d_h must be even, half for each direction, got d_h={d_h}.")
+
+
+def check_maker(who: str, recurrent: object) -> None:
+    """What makes recurrent nets is a class such as GRU, or a function, not a net that is made already."""
+    if isinstance(recurrent, nn.Module) or not callable(recurrent):
+        given = f"an instance of {kind_of(recurrent)}"
+        raise TypeError(f"{who}: recurrent must be a maker of recurrent nets, such as GRU, got {given}.")
+
+
+def check_state(who: str, state: object, parts: Sequence[str]) -> dict[str, Tensor]:
+    """A recurrent state is one tensor, or a tuple of as many tensors as it has parts; they are returned by name."""
+    given = state if len(parts) > 1 else (state,)
+    if not (isinstance(given, tuple) and len(given) == len(parts)):
+        raise TypeError(f"{who}: state must be a tuple ({', '.join(parts)}), got {_kind_and_length(state)}.")
+    named: dict[str, Tensor] = {}
+    for name, part in zip(parts, given, strict=True):
+        if not isinstance(part, Tensor):
+            raise TypeError(f"{who}: {name} must be a torch.Tensor, got {_kind_and_length(part)}.")
+        named[name] = part
+    return named
+
+
+def check_state_sizes(who: str, states: dict[str, Tensor], form: str, sizes: tuple[int, ...], **beside: Tensor) -> None:
+    """Each part of a state has the sizes of the net and of the batch, and the dtype of the tensor beside it."""
+    for name, state in states.items():
+        if state.shape != sizes:
+            raise ValueError(f"{who}: {name} must be {form} = {sizes}, got shape {shape_of(state)}.")
+        check_floating(who, **beside, **{name: state})
+
+
+def _kind_and_length(thing: object) -> str:
+    return f"{kind_of(thing)} of {len(thing)}" if isinstance(thing, tuple | list) else kind_of(thing)
+
+
 def check_recurrent_step(
     who: str, gates: int, x: Tensor, w_x: Tensor, w_h: Tensor, b_x: Tensor, b_h: Tensor, **states: Tensor
 ) -> None:
-    """The input, the states and the weights of a recurrent step fit each other."""
+    """The input, the parts of the state and the weights of a recurrent step fit each other."""
     rows = "d_h" if gates == 1 else f"{gates} d_h"
-    check_tensor(who, x=x, **states)
-    for name, weight in (("w_x", w_x), ("w_h", w_h)):
-        check_axes(who, name, weight, f"({rows}, d)", exactly=2)
+    check_tensor(who, x=x, w_x=w_x, w_h=w_h, b_x=b_x, b_h=b_h)
+    for name, weight, columns in (("w_x", w_x, "d_x"), ("w_h", w_h, "d_h")):
+        check_axes(who, name, weight, f"({rows}, {columns})", exactly=2)
     for name, bias in (("b_x", b_x), ("b_h", b_h)):
         check_axes(who, name, bias, f"({rows},)", exactly=1)
     check_floating(who, w_x=w_x, w_h=w_h, b_x=b_x, b_h=b_h)
     check_size(who, rows, gates * w_h.shape[1], "w_h", w_h, 0)
     check_same_size(who, rows, w_x=(w_x, 0), w_h=(w_h, 0), b_x=(b_x, 0), b_h=(b_h, 0))
+    check_axes(who, "x", x, "(..., d_x)")
+    for name, state in states.items():
+        check_axes(who, name, state, "(..., d_h)")
     check_floating(who, x=x, **states, w_x=w_x)
     check_same_size(who, "d_x", x=(x, -1), w_x=(w_x, 1))
     check_same_size(who, "d_h", **{name: (state, -1) for name, state in states.items()}, w_h=(w_h, 1))

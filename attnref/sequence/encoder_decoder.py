@@ -6,26 +6,43 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attnref._checks import check_at_least, check_attend, check_attended, check_axes, check_floating, check_size
+from attnref._checks import (
+    check_at_least,
+    check_attend,
+    check_attended,
+    check_axes,
+    check_floating,
+    check_same_size,
+    check_size,
+    check_tensor,
+    kind_of,
+)
 from attnref.protocols import Attend, RecurrentNet
-from attnref.sequence._checks import check_token_mask, check_tokens
+from attnref.sequence._checks import (
+    check_even,
+    check_maker,
+    check_state,
+    check_state_sizes,
+    check_token_mask,
+    check_tokens,
+)
 from attnref.sequence.gru import GRU
 
-State = Tensor | tuple[Tensor, Tensor]  # h, or (h, c)
+State = Float[Tensor, "1 batch d_h"] | tuple[Float[Tensor, "1 batch d_h"], Float[Tensor, "1 batch d_h"]]  # h, or (h, c)
 
 
 class RecurrentEncoder(nn.Module):
-    """Read the source in both directions: one hidden state for each token, and the last state of the whole.
+    """Read the source in both directions: a hidden state for each token, and the last state of each direction.
 
     Args:
         vocab_size: Number of different tokens.
         d_embed: Size of an embedded token.
         d_h: Size of a hidden state, both directions together; even.
-        recurrent: What reads: `GRU`, `LSTM`, `RNN`, a fast version, or any maker of an
+        recurrent: The class of the recurrent net: `GRU`, `LSTM`, `RNN`, a fast version, or any maker of an
             [`attnref.protocols.RecurrentNet`][attnref.protocols.RecurrentNet].
 
     Raises:
-        TypeError: A size is not a whole number, or `recurrent` cannot be called.
+        TypeError: A size is not a whole number, or `recurrent` does not make a recurrent net.
         ValueError: A size is less than one, or d_h is odd.
 
     Source:
@@ -36,8 +53,8 @@ class RecurrentEncoder(nn.Module):
         self, vocab_size: int, d_embed: int, d_h: int, *, recurrent: Callable[..., RecurrentNet] = GRU
     ) -> None:
         check_at_least("RecurrentEncoder", 1, vocab_size=vocab_size, d_embed=d_embed, d_h=d_h)
-        if d_h % 2:
-            raise ValueError(f"RecurrentEncoder: d_h must be even, half for each direction, got d_h={d_h}.")
+        check_even("RecurrentEncoder", d_h)
+        check_maker("RecurrentEncoder", recurrent)
         super().__init__()
         self.embedding = nn.Embedding(vocab_size, d_embed)
         self.rnn = _net("RecurrentEncoder", recurrent, d_embed, d_h // 2, bidirectional=True)
@@ -52,8 +69,8 @@ class RecurrentEncoder(nn.Module):
             token_mask: True = a real token, False = padding.
 
         Returns:
-            memory: The hidden state of each token: what attention looks at.
-            last: The last state of each direction, side by side: all that a decoder without attention is given.
+            memory: The hidden state of each token, zero at padding: the keys and values of attention.
+            last: The last hidden state of each direction, side by side: all that a decoder without attention is given.
 
         Raises:
             TypeError: The tokens are not integers, or the token mask is not bool.
@@ -68,7 +85,7 @@ class RecurrentEncoder(nn.Module):
 
 
 class RecurrentDecoder(nn.Module):
-    """Write the target token by token, attending to the source before each if `attend` is given.
+    """Predict the target token by token, attending to the source at each step if `attend` is given.
 
     Args:
         vocab_size: Number of different tokens.
@@ -76,10 +93,11 @@ class RecurrentDecoder(nn.Module):
         d_h: Size of the hidden state, and of the encoder's.
         attend: Any attention, see [`attnref.protocols.Attend`][attnref.protocols.Attend], whose query, key, value and
             output have size d_h; or None for no attention at all.
-        recurrent: What carries the state from step to step, as in `RecurrentEncoder`.
+        recurrent: The class of the recurrent net, as in `RecurrentEncoder`.
 
     Raises:
-        TypeError: A size is not a whole number, or `attend` is not an attention.
+        TypeError: A size is not a whole number, `attend` is not an attention, or `recurrent` does not make a recurrent
+            net.
         ValueError: A size is less than one.
 
     Source:
@@ -99,6 +117,7 @@ class RecurrentDecoder(nn.Module):
     ) -> None:
         check_at_least("RecurrentDecoder", 1, vocab_size=vocab_size, d_embed=d_embed, d_h=d_h)
         check_attend("RecurrentDecoder", attend)
+        check_maker("RecurrentDecoder", recurrent)
         super().__init__()
         d_context = 0 if attend is None else d_h
         self.attend, self.d_h = attend, d_h
@@ -108,10 +127,10 @@ class RecurrentDecoder(nn.Module):
         self.output_proj = nn.Linear(d_h + d_context, vocab_size)
 
     def start(self, last: Float[Tensor, "batch d_h"]) -> State:
-        """Make the state before the first step, when there is no earlier one, from the encoder's last.
+        """Make the state before the first step from the encoder's last hidden states.
 
         Args:
-            last: The last state of each direction of the encoder, side by side.
+            last: The last hidden state of each direction of the encoder, side by side.
 
         Returns:
             h, (1, batch, d_h), or (h, c).
@@ -121,6 +140,7 @@ class RecurrentDecoder(nn.Module):
             ValueError: `last` is not (batch, d_h).
         """
         who = "RecurrentDecoder.start"
+        check_tensor(who, last=last)
         check_axes(who, "last", last, "(batch, d_h)", exactly=2)
         check_size(who, "d_h", self.d_h, "last", last, -1)
         check_floating(who, last=last, weights=self.bridge.weight)
@@ -134,10 +154,10 @@ class RecurrentDecoder(nn.Module):
         memory: Float[Tensor, "batch n_k d_h"],
         source_token_mask: Bool[Tensor, "batch n_k"] | None = None,
     ) -> tuple[Float[Tensor, "batch vocab_size"], State, Float[Tensor, "batch *heads n_k"] | None]:
-        """Write one token: attend with the state so far, move it on, score every token of the vocabulary.
+        """Predict one token: attend with the state so far, update it, and score every token of the vocabulary.
 
         Args:
-            token: The token written before this one.
+            token: The token before the one to predict.
             state: The state before this step: h, (1, batch, d_h), or (h, c).
             memory: The encoder's hidden states, keys and values at once.
             source_token_mask: True = a real token of the source.
@@ -145,23 +165,23 @@ class RecurrentDecoder(nn.Module):
         Returns:
             logits: A score for each token of the vocabulary.
             state: The state after this step.
-            weights: Where the decoder looked, with an axis for the heads where `attend` has several; None without
+            weights: The attention weights, with an axis for the heads where `attend` has several; None without
                 attention, or where `attend` never forms them.
 
         Raises:
-            TypeError: The tokens are not integers, the token mask is not bool, or `attend` returns something else than
-                a pair (output, weights).
+            TypeError: The tokens are not integers, state or memory are not of the kind or dtype of the decoder's, the
+                token mask is not bool, or `attend` does not return a pair (output, weights).
             ValueError: Token, state, memory or token mask are of the wrong shape, a token is outside the vocabulary,
                 or `attend` returns an output or weights of the wrong shape.
         """
-        self._check_step(token, memory, source_token_mask)
+        self._check_step(token, state, memory, source_token_mask)
 
         x = self.embedding(token)
         if self.attend is None:
             hidden, state = self.rnn(x[:, None], state)
             return self.output_proj(hidden[:, 0]), state, None
 
-        query = _hidden(state)[0][:, None]  # one query: the state before this step
+        query = _hidden(state)[0][:, None]  # (batch, 1, d_h): one query, the hidden state before this step
         mask = None if source_token_mask is None else source_token_mask[:, None]
         attended = self.attend(query, memory, memory, mask)
         context, weights = check_attended("RecurrentDecoder", attended, query, memory, memory)
@@ -169,23 +189,26 @@ class RecurrentDecoder(nn.Module):
         logits = self.output_proj(torch.cat((hidden, context), dim=-1)[:, 0])
         return logits, state, None if weights is None else weights[..., 0, :]
 
-    def _check_step(self, token: Tensor, memory: Tensor, source_token_mask: Tensor | None) -> None:
+    def _check_step(self, token: Tensor, state: State, memory: Tensor, source_token_mask: Tensor | None) -> None:
         who = "RecurrentDecoder.step"
+        check_tensor(who, token=token, memory=memory)
         check_axes(who, "token", token, "(batch,)", exactly=1)
         check_tokens(who, "token", token[:, None], self.embedding.num_embeddings)
         check_axes(who, "memory", memory, "(batch, n_k, d_h)", exactly=3)
+        check_same_size(who, "batch", token=(token, 0), memory=(memory, 0))
         check_size(who, "d_h", self.d_h, "memory", memory, -1)
+        check_floating(who, memory=memory, weights=self.output_proj.weight)
+        is_pair = isinstance(self.rnn.state_of(memory[:0]), tuple)
+        parts = check_state(who, state, ("h", "c") if is_pair else ("state",))
+        check_state_sizes(who, parts, "(1, batch, d_h)", (1, token.shape[0], self.d_h), memory=memory)
         check_token_mask(who, "source_token_mask", source_token_mask, memory)
 
 
 def _net(who: str, recurrent: Callable[..., RecurrentNet], d_x: int, d_h: int, *, bidirectional: bool) -> RecurrentNet:
-    if not callable(recurrent):
-        raise TypeError(f"{who}: recurrent must be a maker of recurrent nets, such as GRU, got {recurrent!r}.")
     net = recurrent(d_x, d_h, num_layers=1, bidirectional=bidirectional)
     if not isinstance(net, RecurrentNet):
         raise TypeError(
-            f"{who}: recurrent must make an attnref.protocols.RecurrentNet, which has state_of, "
-            f"got {type(net).__module__}.{type(net).__qualname__}."
+            f"{who}: recurrent must make an attnref.protocols.RecurrentNet, which has state_of, got {kind_of(net)}."
         )
     return net
 

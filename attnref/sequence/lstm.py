@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref.sequence._checks import check_recurrent_step
+from attnref.sequence._checks import check_recurrent_step, check_state
 from attnref.sequence._recurrent import Recurrent, State
 
 
@@ -30,18 +30,18 @@ def lstm_step(
     Args:
         x: The input of this step.
         state: The hidden state and the cell state before it, (h, c).
-        w_x: Maps the input into the input gate, the forget gate, the candidate and the output gate, in this order, one
-            below another.
-        w_h: Maps the hidden state into the same four.
-        b_x: Bias of the input's map.
-        b_h: Bias of the hidden state's map.
+        w_x: Projections of the input to the input gate, the forget gate, the candidate and the output gate, stacked in
+            this order.
+        w_h: Projections of the hidden state to the same four.
+        b_x: Biases of the input's projections.
+        b_h: Biases of the hidden state's projections.
 
     Returns:
         hidden: The hidden state after the step.
         cell: The cell state after the step.
 
     Raises:
-        TypeError: Inputs and weights are not of one floating dtype.
+        TypeError: Inputs and weights are not of one floating dtype, or the state is not a tuple of two tensors.
         ValueError: They do not agree in d_x, d_h or 4 d_h, or in their leading axes.
 
     Examples:
@@ -52,18 +52,18 @@ def lstm_step(
         (tensor([0.1900]), tensor([0.4000]))
 
     Source:
-        Hochreiter and Schmidhuber 1997, *Long Short-Term Memory*; forget gate from Gers, Schmidhuber and Cummins 2000,
-        *Learning to Forget*. No peepholes, as in torch.
+        Hochreiter and Schmidhuber 1997, [*Long Short-Term Memory*](https://doi.org/10.1162/neco.1997.9.8.1735); forget
+        gate from Gers, Schmidhuber and Cummins 2000, [*Learning to
+        Forget*](https://doi.org/10.1162/089976600300015015). No peepholes, as in torch.
     """
-    h, c = state
-    check_recurrent_step("lstm_step", 4, x, w_x, w_h, b_x, b_h, h=h, c=c)
+    check_recurrent_step("lstm_step", 4, x, w_x, w_h, b_x, b_h, **check_state("lstm_step", state, ("h", "c")))
 
-    h, c = _mix(x @ w_x.mT + b_x, (h, c), w_h, b_h)
+    h, c = _mix(x @ w_x.mT + b_x, state, w_h, b_h)
     return h, c
 
 
 def _mix(from_x: Tensor, state: State, w_h: Tensor, b_h: Tensor) -> State:
-    """The step, its input already mapped: a sequence maps all of its inputs at once."""
+    """The step, given the projected input: a sequence projects all of its inputs at once."""
     h, c = state
     i, f, g, o = (from_x + h @ w_h.mT + b_h).chunk(4, dim=-1)
     c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
@@ -71,15 +71,19 @@ def _mix(from_x: Tensor, state: State, w_h: Tensor, b_h: Tensor) -> State:
 
 
 class LSTM(Recurrent):
-    """An LSTM over a sequence: layers, one direction or both, batch first, states passed in and handed back.
+    """An LSTM over a sequence: layers, one direction or both, batch first, an explicit state.
 
     Parameters are named and laid out as in `torch.nn.LSTM`, so that weights move either way in one line:
     `ours.load_state_dict(theirs.state_dict())` and `theirs.load_state_dict(ours.state_dict())`.
 
+    Under autocast the matrix products have its dtype; hidden states and state keep that of the weights. torch.compile,
+    torch.export and torch.jit.trace unroll the loop over positions: a program for each n, with a free batch.
+    `attnref.fast.lstm.LSTM` leaves n free as well.
+
     Args:
-        d_x: Width of an input.
-        d_h: Width of the hidden state and of the cell state, for each direction.
-        num_layers: Layers; each reads the hidden states of the one below.
+        d_x: Size of an input.
+        d_h: Size of the hidden state and of the cell state, for each direction.
+        num_layers: Number of layers; each reads the hidden states of the one below.
         bidirectional: Whether a second set of weights reads each sequence from its end.
 
     Raises:
@@ -95,17 +99,23 @@ class LSTM(Recurrent):
         (torch.Size([3, 5, 6]), torch.Size([2, 3, 6]), torch.Size([2, 3, 6]))
 
     Source:
-        Hochreiter and Schmidhuber 1997; Gers, Schmidhuber and Cummins 2000.
+        Hochreiter and Schmidhuber 1997, [*Long Short-Term Memory*](https://doi.org/10.1162/neco.1997.9.8.1735); Gers,
+        Schmidhuber and Cummins 2000, [*Learning to Forget*](https://doi.org/10.1162/089976600300015015).
     """
 
     gates = 4
+    parts = ("h", "c")
 
     def __init__(self, d_x: int, d_h: int, *, num_layers: int = 1, bidirectional: bool = False) -> None:
         super().__init__(d_x, d_h, num_layers=num_layers, bidirectional=bidirectional)
 
     def state_of(self, h: Tensor) -> tuple[Tensor, Tensor]:
-        """The whole state, given its hidden part: nothing in the cell yet."""
+        """The state whose hidden state is h: its cell state is zero."""
         return h, torch.zeros_like(h)
+
+    def step(self, from_x: Tensor, state: State, w_h: Tensor, b_h: Tensor) -> State:
+        """The next state, of an input that is already projected."""
+        return _mix(from_x, state, w_h, b_h)
 
     def forward(
         self,
@@ -122,7 +132,7 @@ class LSTM(Recurrent):
         Args:
             x: The inputs.
             state: Hidden state and cell state before the first input, (h, c), for each layer and direction (as torch
-                orders them); zeros when left out.
+                orders them); zeros if omitted.
             token_mask: True = a real input, False = padding, where the state does not change and the hidden state
                 returned is zero: a padded batch gives what each sequence gives alone.
 
@@ -131,10 +141,10 @@ class LSTM(Recurrent):
             state: (h, c) after the last real input, for each layer and direction.
 
         Raises:
-            TypeError: The dtypes differ, or the token mask is not bool.
+            TypeError: The dtypes differ, the state is not a tuple of two tensors, or the token mask is not bool.
             ValueError: The sizes are not those this Module was built for.
         """
-        h, c = state if state is not None else (None, None)
-        self.check(x, token_mask, h=h, c=c)
-        hidden, (h, c) = self.walk(_mix, x, (self.zeros(x), self.zeros(x)) if state is None else state, token_mask)
+        self.check(x, state, token_mask)
+
+        hidden, (h, c) = self.unroll(x, self.zeros(x) if state is None else state, token_mask)
         return hidden, (h, c)

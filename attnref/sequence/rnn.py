@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref.sequence._checks import check_recurrent_step
+from attnref.sequence._checks import check_recurrent_step, check_state
 from attnref.sequence._recurrent import Recurrent, State
 
 
@@ -17,23 +17,23 @@ def rnn_step(
     b_x: Float[Tensor, " d_h"],
     b_h: Float[Tensor, " d_h"],
 ) -> Float[Tensor, "*batch d_h"]:
-    r"""Take one step: mix the input with the state so far, and squash.
+    r"""Take one step: add the projections of the input and of the state, and squash the sum.
 
     $$ h' = \tanh(W_x x + b_x + W_h h + b_h) $$
 
     Args:
         x: The input of this step.
         state: The hidden state before it.
-        w_x: Maps the input.
-        w_h: Maps the state.
-        b_x: Bias of the input's map.
-        b_h: Bias of the state's map. One bias would do; there are two so that weights move to torch and back.
+        w_x: Projection of the input.
+        w_h: Projection of the state.
+        b_x: Bias of the input's projection.
+        b_h: Bias of the state's projection. One bias would do; there are two so that weights are exchanged with torch.
 
     Returns:
         The hidden state after the step.
 
     Raises:
-        TypeError: Inputs and weights are not of one floating dtype.
+        TypeError: Inputs and weights are not of one floating dtype, or the state is not a tensor.
         ValueError: They do not agree in d_x or d_h, or in their leading axes.
 
     Examples:
@@ -44,29 +44,33 @@ def rnn_step(
         tensor([0.4621])
 
     Source:
-        Elman 1990, *Finding Structure in Time*; the form is torch's.
+        Elman 1990, [*Finding Structure in Time*](https://doi.org/10.1207/s15516709cog1402_1); the form is torch's.
     """
-    check_recurrent_step("rnn_step", 1, x, w_x, w_h, b_x, b_h, state=state)
+    check_recurrent_step("rnn_step", 1, x, w_x, w_h, b_x, b_h, **check_state("rnn_step", state, ("state",)))
 
     return _mix(x @ w_x.mT + b_x, (state,), w_h, b_h)[0]
 
 
 def _mix(from_x: Tensor, state: State, w_h: Tensor, b_h: Tensor) -> State:
-    """The step, its input already mapped: a sequence maps all of its inputs at once."""
+    """The step, given the projected input: a sequence projects all of its inputs at once."""
     (h,) = state
     return (torch.tanh(from_x + h @ w_h.mT + b_h),)
 
 
 class RNN(Recurrent):
-    """An RNN over a sequence: layers, one direction or both, batch first, states passed in and handed back.
+    """An RNN over a sequence: layers, one direction or both, batch first, an explicit state.
 
     Parameters are named and laid out as in `torch.nn.RNN`, so that weights move either way in one line:
     `ours.load_state_dict(theirs.state_dict())` and `theirs.load_state_dict(ours.state_dict())`.
 
+    Under autocast the matrix products have its dtype; hidden states and state keep that of the weights. torch.compile,
+    torch.export and torch.jit.trace unroll the loop over positions: a program for each n, with a free batch.
+    `attnref.fast.rnn.RNN` leaves n free as well.
+
     Args:
-        d_x: Width of an input.
-        d_h: Width of the hidden state, for each direction.
-        num_layers: Layers; each reads the hidden states of the one below.
+        d_x: Size of an input.
+        d_h: Size of the hidden state, for each direction.
+        num_layers: Number of layers; each reads the hidden states of the one below.
         bidirectional: Whether a second set of weights reads each sequence from its end.
 
     Raises:
@@ -82,13 +86,18 @@ class RNN(Recurrent):
         (torch.Size([3, 5, 6]), torch.Size([2, 3, 6]))
 
     Source:
-        Elman 1990; both directions after Schuster and Paliwal 1997.
+        Elman 1990, [*Finding Structure in Time*](https://doi.org/10.1207/s15516709cog1402_1); both directions after
+        Schuster and Paliwal 1997, [*Bidirectional Recurrent Neural Networks*](https://doi.org/10.1109/78.650093).
     """
 
     gates = 1
 
     def __init__(self, d_x: int, d_h: int, *, num_layers: int = 1, bidirectional: bool = False) -> None:
         super().__init__(d_x, d_h, num_layers=num_layers, bidirectional=bidirectional)
+
+    def step(self, from_x: Tensor, state: State, w_h: Tensor, b_h: Tensor) -> State:
+        """The next state, of an input that is already projected."""
+        return _mix(from_x, state, w_h, b_h)
 
     def forward(
         self,
@@ -100,8 +109,8 @@ class RNN(Recurrent):
 
         Args:
             x: The inputs.
-            state: The state before the first input, for each layer and direction (as torch orders them); zeros when
-                left out.
+            state: The state before the first input, for each layer and direction (as torch orders them); zeros if
+                omitted.
             token_mask: True = a real input, False = padding, where the state does not change and the hidden state
                 returned is zero: a padded batch gives what each sequence gives alone.
 
@@ -110,9 +119,10 @@ class RNN(Recurrent):
             state: The state after the last real input, for each layer and direction.
 
         Raises:
-            TypeError: The dtypes differ, or the token mask is not bool.
+            TypeError: The dtypes differ, the state is not a tensor, or the token mask is not bool.
             ValueError: The sizes are not those this Module was built for.
         """
-        self.check(x, token_mask, state=state)
-        hidden, (last,) = self.walk(_mix, x, (self.zeros(x) if state is None else state,), token_mask)
-        return hidden, last
+        self.check(x, state, token_mask)
+
+        hidden, (state,) = self.unroll(x, self.zeros(x) if state is None else (state,), token_mask)
+        return hidden, state

@@ -6,9 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attnref._checks import check_at_least, check_same_size
+from attnref._checks import check_at_least, check_attend, check_same_size
 from attnref.protocols import Attend, RecurrentNet
-from attnref.sequence._checks import check_token, check_token_mask, check_tokens
+from attnref.sequence._checks import check_even, check_maker, check_token, check_token_mask, check_tokens
 from attnref.sequence.encoder_decoder import RecurrentDecoder, RecurrentEncoder
 from attnref.sequence.gru import GRU
 
@@ -18,16 +18,20 @@ class Seq2Seq(nn.Module):
 
     Source and target may differ in length and in vocabulary.
 
+    torch.compile, torch.export and torch.jit.trace unroll the loop over the target: a program for each n_q. The batch
+    is free, and with a fast version as `recurrent` so is n_k. Under autocast logits have its dtype.
+
     Args:
         source_vocab_size: Number of different source tokens.
         target_vocab_size: Number of different target tokens.
         d_embed: Size of an embedded token.
         d_h: Size of the encoder's hidden states (both directions together) and of the decoder's; even.
         attend: Any attention whose query, key, value and output have size d_h, see `RecurrentDecoder`; None for none.
-        recurrent: What reads and writes: `GRU`, `LSTM`, `RNN`, or a fast version of them, as in `RecurrentEncoder`.
+        recurrent: The class of both recurrent nets: `GRU`, `LSTM`, `RNN`, or a fast version, as in `RecurrentEncoder`.
 
     Raises:
-        TypeError: A size is not a whole number.
+        TypeError: A size is not a whole number, `attend` is not an attention, or `recurrent` does not make a recurrent
+            net.
         ValueError: A size is less than one, or d_h is odd.
 
     Examples:
@@ -56,6 +60,11 @@ class Seq2Seq(nn.Module):
         attend: Attend | None = None,
         recurrent: Callable[..., RecurrentNet] = GRU,
     ) -> None:
+        sizes = {"source_vocab_size": source_vocab_size, "target_vocab_size": target_vocab_size}
+        check_at_least("Seq2Seq", 1, **sizes, d_embed=d_embed, d_h=d_h)
+        check_even("Seq2Seq", d_h)
+        check_attend("Seq2Seq", attend)
+        check_maker("Seq2Seq", recurrent)
         super().__init__()
         self.encoder = RecurrentEncoder(source_vocab_size, d_embed, d_h, recurrent=recurrent)
         self.decoder = RecurrentDecoder(target_vocab_size, d_embed, d_h, attend=attend, recurrent=recurrent)
@@ -70,13 +79,13 @@ class Seq2Seq(nn.Module):
 
         Args:
             source: The source tokens.
-            target: What the decoder is fed: the begin token, then the true target but for its last token.
+            target: The decoder's input: the begin token, then the true target without its last token.
             source_token_mask: True = a real token of the source, False = padding.
 
         Returns:
             logits: A score for each token of the vocabulary at each position of the target.
-            weights: Where the decoder looked at each position, with an axis for the heads where `attend` has several;
-                None without attention, or where `attend` never forms them.
+            weights: The attention weights of each position, with an axis for the heads where `attend` has several; None
+                without attention, or where `attend` never forms them.
 
         Raises:
             TypeError: The tokens are not integers, or the token mask is not bool.
@@ -104,17 +113,17 @@ class Seq2Seq(nn.Module):
         begin: int,
         length: int,
     ) -> tuple[Int[Tensor, "batch length"], Float[Tensor, "batch *heads length n_k"] | None]:
-        """Write the target, always taking the best next token (greedy decoding).
+        """Predict the target token by token, each time the token of the highest score (greedy decoding).
 
         Args:
             source: The source tokens.
             source_token_mask: True = a real token of the source, False = padding.
-            begin: The token that stands before the first.
-            length: How many tokens to write.
+            begin: The decoder's first input.
+            length: How many tokens to predict.
 
         Returns:
-            tokens: What was written.
-            weights: Where the decoder looked as it wrote each token, as in `forward`.
+            tokens: The tokens predicted.
+            weights: The attention weights of each, as in `forward`.
 
         Raises:
             TypeError: The tokens are not integers, or the token mask is not bool.
@@ -128,7 +137,7 @@ class Seq2Seq(nn.Module):
 
         memory, last = self.encoder(source, source_token_mask)
         state, written, looked = self.decoder.start(last), [], []
-        token = source.new_full((len(source),), begin)
+        token = source.new_full((source.shape[0],), begin)
         for _ in range(length):
             scores, state, weights = self.decoder.step(token, state, memory, source_token_mask)
             token = scores.argmax(-1)
@@ -138,5 +147,6 @@ class Seq2Seq(nn.Module):
 
 
 def _stack(steps: list[Tensor | None]) -> Tensor | None:
-    """The weights of all steps, (batch, ..., n_q, n_k), or None where they were never formed."""
-    return torch.stack(weights, -2) if (weights := [w for w in steps if w is not None]) else None
+    """The weights of all steps, (batch, ..., n_q, n_k), or None where they are not formed."""
+    formed = [weights for weights in steps if weights is not None]
+    return torch.stack(formed, -2) if len(formed) == len(steps) else None

@@ -66,7 +66,7 @@ def test_an_open_update_gate_keeps_the_state(agrees, reset):
 
 @pytest.mark.interop
 def test_reset_before_agrees_with_keras(agrees, keras):
-    """Torch has no reset before the state's map; Keras does. It stacks the gates z, r, n and the weights (in, out)."""
+    """Torch has no reset before the projection; Keras does. It stacks the gates z, r, n and the weights (in, out)."""
     ours = GRU(D_X, D_H, reset="before").double()
     theirs = keras.layers.GRU(D_H, reset_after=False, return_sequences=True, return_state=True, dtype="float64")
     theirs.build((BATCH, N, D_X))
@@ -98,7 +98,7 @@ def step(**change):
         (
             lambda: step(w_x=torch.zeros(15)),
             ValueError,
-            "gru_step: w_x must be (3 d_h, d), got shape (15,).",
+            "gru_step: w_x must be (3 d_h, d_x), got shape (15,).",
         ),
         (
             lambda: step(b_h=torch.zeros(15, 1)),
@@ -143,7 +143,13 @@ def step(**change):
             ValueError,
             "gru_step: x and state must agree in their leading axes, got x (4, 3), state (1, 5).",
         ),
+        (
+            lambda: step(state=(torch.zeros(BATCH, D_H), torch.zeros(BATCH, D_H))),
+            TypeError,
+            "gru_step: state must be a torch.Tensor, got tuple of 2.",
+        ),
         (lambda: GRU(3, 5, reset="x"), ValueError, "GRU: reset must be one of 'before', 'after', got 'x'."),
+        (lambda: FastGRU(3, 5, reset="x"), ValueError, "GRU: reset must be one of 'before', 'after', got 'x'."),
         (
             lambda: FastGRU(3, 5, reset="before"),
             ValueError,

@@ -80,14 +80,15 @@ def test_gates_set_by_hand_do_what_their_names_say(agrees):
 def step(**change):
     zeros = {"x": torch.zeros(BATCH, D_X), "h": torch.zeros(BATCH, D_H), "c": torch.zeros(BATCH, D_H)}
     given = {**zeros, **step_weights(torch.float32), **change}
-    return lstm_step(given.pop("x"), (given.pop("h"), given.pop("c")), **given)
+    pair = given.pop("h"), given.pop("c")
+    return lstm_step(given.pop("x"), given.pop("state", pair), **given)
 
 
 @pytest.mark.refusal
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"w_x": torch.zeros(20)}, ValueError, "w_x must be (4 d_h, d), got shape (20,)."),
+        ({"w_x": torch.zeros(20)}, ValueError, "w_x must be (4 d_h, d_x), got shape (20,)."),
         ({"b_h": torch.zeros(20, 1)}, ValueError, "b_h must be (4 d_h,), got shape (20, 1)."),
         (
             {"w_h": torch.zeros(15, 5), "w_x": torch.zeros(15, 3)},
@@ -121,6 +122,10 @@ def step(**change):
             ValueError,
             "x, h and c must agree in their leading axes, got x (4, 3), h (4, 5), c (1, 5).",
         ),
+        ({"state": torch.zeros(2, D_H)}, TypeError, "state must be a tuple (h, c), got torch.Tensor."),
+        ({"state": [torch.zeros(BATCH, D_H)] * 2}, TypeError, "state must be a tuple (h, c), got list of 2."),
+        ({"state": (torch.zeros(BATCH, D_H),) * 3}, TypeError, "state must be a tuple (h, c), got tuple of 3."),
+        ({"c": None}, TypeError, "c must be a torch.Tensor, got NoneType."),
     ],
 )
 def test_refusals(change, error, words):

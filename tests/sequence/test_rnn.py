@@ -55,7 +55,7 @@ def step(**change):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
-        ({"w_x": torch.zeros(5)}, ValueError, "w_x must be (d_h, d), got shape (5,)."),
+        ({"w_x": torch.zeros(5)}, ValueError, "w_x must be (d_h, d_x), got shape (5,)."),
         ({"b_h": torch.zeros(5, 1)}, ValueError, "b_h must be (d_h,), got shape (5, 1)."),
         (
             {"w_h": torch.zeros(4, 5), "w_x": torch.zeros(4, 3)},
@@ -88,6 +88,16 @@ def step(**change):
             ValueError,
             "x and state must agree in their leading axes, got x (4, 3), state (1, 5).",
         ),
+        ({"x": torch.zeros(())}, ValueError, "x must be (..., d_x), got shape ()."),
+        ({"state": torch.zeros(())}, ValueError, "state must be (..., d_h), got shape ()."),
+        ({"x": np.zeros((BATCH, D_X))}, TypeError, "x must be a torch.Tensor, got numpy.ndarray."),
+        ({"w_h": np.zeros((D_H, D_H))}, TypeError, "w_h must be a torch.Tensor, got numpy.ndarray."),
+        (
+            {"state": (torch.zeros(BATCH, D_H), torch.zeros(BATCH, D_H))},
+            TypeError,
+            "state must be a torch.Tensor, got tuple of 2.",
+        ),
+        ({"state": [0.0] * 5}, TypeError, "state must be a torch.Tensor, got list of 5."),
     ],
 )
 def test_refusals(change, error, words):

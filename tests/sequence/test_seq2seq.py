@@ -1,4 +1,4 @@
-"""Sequence to sequence against its definition and against a composition of torch's own modules."""
+"""Sequence to sequence against its definition and torch's modules; its parts are in test_encoder_decoder.py."""
 
 import copy
 from functools import partial
@@ -13,9 +13,9 @@ from attnref import (
     LSTM,
     RNN,
     AdditiveAttention,
-    RecurrentDecoder,
-    RecurrentEncoder,
+    MultiHeadAttention,
     Seq2Seq,
+    padding_mask,
     scaled_dot_product_attention,
 )
 from attnref.fast.gru import GRU as FastGRU
@@ -32,14 +32,14 @@ SOURCE = torch.randint(11, (3, N_K), generator=torch.Generator().manual_seed(0))
 TARGET = torch.randint(9, (3, N_Q), generator=torch.Generator().manual_seed(1))
 MASK = torch.arange(N_K) < torch.tensor(LENGTHS)[:, None]
 attends = pytest.mark.parametrize("kind", ["none", "additive", "scaled_dot_product"])
-# Each with torch's net and cell, and the fast twin.
+# Each with torch's net and cell, and the fast version.
 RECURRENT = {
     "rnn": (RNN, nn.RNN, nn.RNNCell, FastRNN),
     "lstm": (LSTM, nn.LSTM, nn.LSTMCell, FastLSTM),
     "gru": (GRU, nn.GRU, nn.GRUCell, FastGRU),
 }
 recurrents = pytest.mark.parametrize("recurrent", RECURRENT)
-masks = pytest.mark.parametrize("mask", [None, MASK], ids=["all", "padding"])
+token_masks = pytest.mark.parametrize("token_mask", [None, MASK], ids=["all", "padding"])
 
 
 def build(kind, dtype=torch.float64, recurrent="gru"):
@@ -68,12 +68,12 @@ def oracle_of(model, kind, recurrent="gru"):
 
 
 @attends
-@masks
+@token_masks
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16], ids=str)
-def test_agrees_with_oracle(agrees, arrays, kind, mask, dtype):
+def test_agrees_with_oracle(agrees, arrays, kind, token_mask, dtype):
     model = build(kind, dtype)
-    logits, weights = model(SOURCE, TARGET, mask)
-    expected_logits, expected_weights = oracle_of(model, kind)(*arrays(SOURCE, TARGET, mask))
+    logits, weights = model(SOURCE, TARGET, token_mask)
+    expected_logits, expected_weights = oracle_of(model, kind)(*arrays(SOURCE, TARGET, token_mask))
     assert logits.dtype == dtype
     agrees(logits, expected_logits)
     assert (weights is None) == (kind == "none")
@@ -81,13 +81,26 @@ def test_agrees_with_oracle(agrees, arrays, kind, mask, dtype):
         agrees(weights, expected_weights)
 
 
+@attends
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_gradients_agree_with_those_in_float64(kind, dtype):
+    model = build(kind, dtype)
+    exact = copy.deepcopy(model).double()
+    for each in (model, exact):
+        each(SOURCE, TARGET, MASK)[0].square().sum().backward()
+    tolerance = {torch.float32: 1e-5, torch.float16: 0.01, torch.bfloat16: 0.05}[dtype]
+    for (name, found), expected in zip(model.named_parameters(), exact.parameters(), strict=True):
+        assert found.grad.dtype == dtype
+        assert (found.grad - expected.grad).norm() <= tolerance * expected.grad.norm(), name
+
+
 @pytest.mark.parametrize("recurrent", ["rnn", "lstm"])
 @pytest.mark.parametrize("kind", ["none", "additive"])
-@masks
-def test_agrees_with_oracle_whatever_carries_the_state(agrees, arrays, recurrent, kind, mask):
+@token_masks
+def test_agrees_with_oracle_whatever_carries_the_state(agrees, arrays, recurrent, kind, token_mask):
     model = build(kind, recurrent=recurrent)
-    logits, weights = model(SOURCE, TARGET, mask)
-    expected_logits, expected_weights = oracle_of(model, kind, recurrent)(*arrays(SOURCE, TARGET, mask))
+    logits, weights = model(SOURCE, TARGET, token_mask)
+    expected_logits, expected_weights = oracle_of(model, kind, recurrent)(*arrays(SOURCE, TARGET, token_mask))
     agrees(logits, expected_logits)
     if weights is not None:
         agrees(weights, expected_weights)
@@ -101,12 +114,12 @@ class Composed(nn.Module):
     def __init__(self, kind, recurrent):
         super().__init__()
         _, net, cell, _ = RECURRENT[recurrent]
-        self.kind, width = kind, 2 * D_H if kind == "additive" else D_H
+        self.kind, size = kind, 2 * D_H if kind == "additive" else D_H
         self.source_embedding, self.target_embedding = nn.Embedding(11, D_EMBED), nn.Embedding(9, D_EMBED)
         self.reader = net(D_EMBED, D_H // 2, bidirectional=True, batch_first=True)
         self.bridge = nn.Linear(D_H, D_H)
-        self.writer = cell(D_EMBED + width - D_H, D_H)
-        self.output = nn.Linear(width, 9)
+        self.writer = cell(D_EMBED + size - D_H, D_H)
+        self.output = nn.Linear(size, 9)
         if kind == "additive":
             self.from_query, self.from_key = nn.Linear(D_H, 8, bias=False), nn.Linear(D_H, 8, bias=False)
             self.score = nn.Linear(8, 1, bias=False)
@@ -175,7 +188,7 @@ def test_agrees_with_a_composition_of_torch_modules(agrees, kind, recurrent):
             agrees(parameter.grad, expected_grad)
 
 
-def test_the_fast_twin_goes_in_the_same_way(agrees):
+def test_a_fast_attention_goes_in_the_same_way(agrees):
     model = build("scaled_dot_product")
     expected, _ = model(SOURCE, TARGET, MASK)
     model.decoder.attend = fused
@@ -185,14 +198,40 @@ def test_the_fast_twin_goes_in_the_same_way(agrees):
 
 
 @recurrents
-def test_fast_recurrent_twins_go_in_the_same_way(agrees, recurrent):
-    model = build("scaled_dot_product", recurrent=recurrent)
-    expected, _ = model(SOURCE, TARGET, MASK)
-    fast, state_dict = RECURRENT[recurrent][3], model.state_dict()
-    model.encoder.rnn = fast(D_EMBED, D_H // 2, bidirectional=True).double()
-    model.decoder.rnn = fast(D_EMBED + D_H, D_H).double()
-    model.load_state_dict(state_dict)
-    agrees(model(SOURCE, TARGET, MASK)[0], expected)
+@attends
+def test_a_fast_recurrent_net_goes_in_the_same_way(agrees, recurrent, kind):
+    model = build(kind, recurrent=recurrent)
+    fast = Seq2Seq(
+        11, 9, d_embed=D_EMBED, d_h=D_H, attend=copy.deepcopy(model.decoder.attend), recurrent=RECURRENT[recurrent][3]
+    ).double()
+    fast.load_state_dict(model.state_dict())
+    assert type(fast.encoder.rnn) is type(fast.decoder.rnn) is RECURRENT[recurrent][3]
+    agrees(fast(SOURCE, TARGET, MASK)[0], model(SOURCE, TARGET, MASK)[0])
+    tokens, weights = fast.generate(SOURCE, MASK, begin=1, length=4)
+    expected, expected_weights = model.generate(SOURCE, MASK, begin=1, length=4)
+    assert torch.equal(tokens, expected)
+    if weights is not None:
+        agrees(weights, expected_weights)
+
+
+def test_several_heads_have_an_axis_of_their_own(agrees):
+    model = Seq2Seq(11, 9, d_embed=D_EMBED, d_h=D_H, attend=MultiHeadAttention(D_H, 2)).double()
+    _, weights = model(SOURCE, TARGET, MASK)
+    assert weights.shape == (3, 2, N_Q, N_K)
+    agrees(weights.sum(-1), torch.ones(3, 2, N_Q).double())
+    assert weights.masked_select(~MASK[:, None, None]).eq(0).all()
+    assert model.generate(SOURCE, MASK, begin=1, length=4)[1].shape == (3, 2, 4, N_K)
+
+
+def test_weights_that_are_not_formed_at_every_step_are_none():
+    formed = iter([True, False, True])
+
+    def attend(*inputs):
+        output, weights = scaled_dot_product_attention(*inputs)
+        return output, weights if next(formed) else None
+
+    model = Seq2Seq(11, 9, d_embed=D_EMBED, d_h=D_H, attend=attend)
+    assert model(SOURCE, TARGET[:, :3])[1] is None
 
 
 @recurrents
@@ -234,28 +273,21 @@ def test_the_future_of_the_target_changes_nothing(kind):
 
 
 @attends
-@masks
+@token_masks
 @recurrents
-def test_writing_is_reading_what_was_written(agrees, kind, mask, recurrent):
+def test_writing_is_reading_what_was_written(agrees, kind, token_mask, recurrent):
     """One step at a time, each fed its own last token, is all at once, fed what was written."""
     model = build(kind, recurrent=recurrent)
-    tokens, weights = model.generate(SOURCE, mask, begin=1, length=N_Q)
+    tokens, weights = model.generate(SOURCE, token_mask, begin=1, length=N_Q)
     fed = torch.cat((torch.full((3, 1), 1), tokens[:, :-1]), 1)
-    logits, expected_weights = model(SOURCE, fed, mask)
+    logits, expected_weights = model(SOURCE, fed, token_mask)
     assert tokens.shape == (3, N_Q)
     assert torch.equal(tokens, logits.argmax(-1))
-    assert not tokens.requires_grad
     assert (weights is None) == (kind == "none")
     if weights is not None:
         agrees(weights, expected_weights)
-
-
-def test_encoder_hands_out_the_last_state_of_each_direction(agrees):
-    encoder = RecurrentEncoder(11, D_EMBED, D_H).double()
-    memory, last = encoder(SOURCE, MASK)
-    for b, length in enumerate(LENGTHS):
-        agrees(last[b, : D_H // 2], memory[b, length - 1, : D_H // 2])
-        agrees(last[b, D_H // 2 :], memory[b, 0, D_H // 2 :])
+        assert expected_weights.requires_grad
+        assert not weights.requires_grad
 
 
 def test_every_weight_learns_and_a_copy_is_the_same(agrees):
@@ -274,60 +306,71 @@ def test_every_weight_learns_and_a_copy_is_the_same(agrees):
 
 
 @attends
-def test_autocast_stays_near(kind):
-    model = build(kind, torch.float32)
-    with torch.autocast("cpu", torch.bfloat16):
-        logits, _ = model(SOURCE, TARGET, MASK)
-    torch.testing.assert_close(logits.float(), model(SOURCE, TARGET, MASK)[0], rtol=0.05, atol=0.05)
+def test_takes_an_empty_batch(kind):
+    logits, weights = build(kind)(SOURCE[:0], TARGET[:0], MASK[:0])
+    assert logits.shape == (0, N_Q, 9)
+    assert weights is None if kind == "none" else weights.shape == (0, N_Q, N_K)
+
+
+def make(*vocab_sizes, **change):
+    return Seq2Seq(*(vocab_sizes or (11, 9)), **{"d_embed": D_EMBED, "d_h": D_H, **change})
 
 
 @pytest.mark.refusal
 @pytest.mark.parametrize(
     ("call", "error", "words"),
     [
-        (lambda: RecurrentEncoder(0, 3, 6), ValueError, "RecurrentEncoder: vocab_size must be at least 1, got 0."),
+        (lambda: make(0, 9), ValueError, "Seq2Seq: source_vocab_size must be at least 1, got 0."),
+        (lambda: make(11, 9.0), TypeError, "Seq2Seq: target_vocab_size must be an int, got float."),
+        (lambda: make(d_embed=0), ValueError, "Seq2Seq: d_embed must be at least 1, got 0."),
+        (lambda: make(d_h=5), ValueError, "Seq2Seq: d_h must be even, half for each direction, got d_h=5."),
         (
-            lambda: RecurrentEncoder(11, 3, 5),
-            ValueError,
-            "RecurrentEncoder: d_h must be even, half for each direction, got d_h=5.",
-        ),
-        (
-            lambda: RecurrentEncoder(11, 3, 6)(SOURCE.float()),
+            lambda: make(attend=AdditiveAttention),
             TypeError,
-            "RecurrentEncoder: tokens must hold tokens as int32 or int64, got torch.float32.",
+            "Seq2Seq: attend must be a function or an instance (query, key, value, mask) -> (output, weights), "
+            "got the class AdditiveAttention; make one first: AdditiveAttention(...).",
         ),
         (
-            lambda: RecurrentEncoder(11, 3, 6)(SOURCE[0]),
-            ValueError,
-            "RecurrentEncoder: tokens must be (batch, n), got shape (7,).",
-        ),
-        (
-            lambda: RecurrentEncoder(11, 3, 6)(SOURCE[:, :0]),
-            ValueError,
-            "RecurrentEncoder: tokens must hold at least one token a sample, got shape (3, 0).",
-        ),
-        (
-            lambda: RecurrentEncoder(11, 3, 6)(torch.tensor([[0, 11], [-1, 3]])),
-            ValueError,
-            "RecurrentEncoder: tokens must lie between 0 and vocab_size - 1=10, got -1 to 11.",
-        ),
-        (
-            lambda: RecurrentDecoder(9, 3, 6, attend="additive"),
+            lambda: make(attend=8),
             TypeError,
-            "RecurrentDecoder: attend must be None or a callable (query, key, value, mask) -> (output, weights), "
-            "got 'additive'.",
+            "Seq2Seq: attend must be None or a callable (query, key, value, mask) -> (output, weights), got 8.",
         ),
         (
-            lambda: build("none").generate(SOURCE, begin=9, length=2),
-            ValueError,
-            "Seq2Seq.generate: begin must lie between 0 and vocab_size - 1=8, got 9.",
+            lambda: make(recurrent=LSTM(3, 3)),
+            TypeError,
+            "Seq2Seq: recurrent must be a maker of recurrent nets, such as GRU, "
+            "got an instance of attnref.sequence.lstm.LSTM.",
         ),
-        (lambda: RecurrentDecoder(9, 0, 6), ValueError, "RecurrentDecoder: d_embed must be at least 1, got 0."),
-        (lambda: RecurrentDecoder(9, 3, "6"), TypeError, "RecurrentDecoder: d_h must be an int, got str."),
+        (
+            lambda: make(recurrent=nn.LSTM),
+            TypeError,
+            "RecurrentEncoder: recurrent must make an attnref.protocols.RecurrentNet, which has state_of, "
+            "got torch.nn.modules.rnn.LSTM.",
+        ),
+        (
+            lambda: build("none")(SOURCE.float(), TARGET),
+            TypeError,
+            "Seq2Seq: source must hold tokens as int32 or int64, got torch.float32.",
+        ),
         (
             lambda: build("none")(SOURCE, TARGET.bool()),
             TypeError,
             "Seq2Seq: target must hold tokens as int32 or int64, got torch.bool.",
+        ),
+        (
+            lambda: build("none")(SOURCE, TARGET + 1),
+            ValueError,
+            "Seq2Seq: target must lie between 0 and vocab_size - 1=8, got 1 to 9.",
+        ),
+        (
+            lambda: build("none")(SOURCE - 1, TARGET),
+            ValueError,
+            "Seq2Seq: source must lie between 0 and vocab_size - 1=10, got -1 to 9.",
+        ),
+        (
+            lambda: build("none")(SOURCE, TARGET[:, :0]),
+            ValueError,
+            "Seq2Seq: target must hold at least one token a sample, got shape (3, 0).",
         ),
         (
             lambda: build("none")(SOURCE[:2], TARGET),
@@ -341,9 +384,31 @@ def test_autocast_stays_near(kind):
             "Seq2Seq: source_token_mask must be (batch, n) = (3, 7), got shape (3, 5).",
         ),
         (
+            lambda: build("additive")(SOURCE, TARGET, padding_mask(LENGTHS, N_K)),
+            ValueError,
+            "Seq2Seq: source_token_mask must be (batch, n) = (3, 7), got shape (3, 1, 7); an attention mask has an "
+            "axis for the queries, which is not wanted here: pass source_token_mask[:, 0].",
+        ),
+        (
             lambda: build("additive")(SOURCE, TARGET, MASK.int()),
             TypeError,
             "Seq2Seq: source_token_mask must be bool (True = a real token), got torch.int32.",
+        ),
+        (
+            lambda: build("additive").generate(SOURCE, padding_mask(LENGTHS, N_K), begin=0, length=2),
+            ValueError,
+            "Seq2Seq.generate: source_token_mask must be (batch, n) = (3, 7), got shape (3, 1, 7); an attention mask "
+            "has an axis for the queries, which is not wanted here: pass source_token_mask[:, 0].",
+        ),
+        (
+            lambda: build("none").generate(SOURCE, begin=9, length=2),
+            ValueError,
+            "Seq2Seq.generate: begin must lie between 0 and vocab_size - 1=8, got 9.",
+        ),
+        (
+            lambda: build("none").generate(SOURCE, begin=True, length=2),
+            TypeError,
+            "Seq2Seq.generate: begin must be an int, got bool.",
         ),
         (
             lambda: build("none").generate(SOURCE, begin=0, length=0),
@@ -354,6 +419,11 @@ def test_autocast_stays_near(kind):
             lambda: build("none").generate(SOURCE[0], begin=0, length=2),
             ValueError,
             "Seq2Seq.generate: source must be (batch, n), got shape (7,).",
+        ),
+        (
+            lambda: build("none").generate(SOURCE + 1, begin=0, length=2),
+            ValueError,
+            "Seq2Seq.generate: source must lie between 0 and vocab_size - 1=10, got 1 to 11.",
         ),
     ],
 )
