@@ -21,10 +21,10 @@ def with_all_derivatives(
     """The kernel's output; or the reference's, under `torch.func` and in forward mode, for which kernels have no rules.
 
     The first gradient is the kernel's too. Only if a second one is wanted (`create_graph=True`), the reference is
-    computed, whose gradient can be differentiated again. Compiled and exported programs are the kernel's alone.
+    computed, whose gradient can be differentiated again. Compiled, exported and traced programs are the kernel's alone.
     """
     inputs = query, key, value
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
         return kernel(*inputs, mask)
     if in_torch_func() or any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in inputs):
         return reference(*inputs, mask)
@@ -51,7 +51,8 @@ class _Kernel(torch.autograd.Function):
         leaves, output = ctx.inner
         again = torch.is_grad_enabled()  # the gradient may be differentiated
         if again:
-            leaves, output = inputs, ctx.reference(*inputs, mask).to(output.dtype)
+            leaves = [tensor.view_as(tensor) for tensor in inputs]  # key and value may be one tensor
+            output = ctx.reference(*leaves, mask).to(output.dtype)
         wanted = [leaf for leaf, needed in zip(leaves, ctx.wanted, strict=True) if needed]
         found = iter(torch.autograd.grad(output, wanted, grad_output, create_graph=again, retain_graph=True))
         return None, None, None, *(next(found) if needed else None for needed in ctx.wanted)

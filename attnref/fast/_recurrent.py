@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from attnref._checks import has_values
+from attnref.fast._derivatives import in_torch_func
 from attnref.fast._recurrent_kernels import pack, run
 from attnref.fast._recurrent_ops import run_as_operator
 from attnref.sequence._recurrent import Recurrent, State
@@ -36,6 +37,4 @@ class KernelNet(Recurrent):
 
 def _is_transformed(*tensors: Tensor) -> bool:
     """Whether a transform of `torch.func` is at work, or one of the tensors carries a tangent."""
-    if torch._C._are_functorch_transforms_active():
-        return True
-    return any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)
+    return in_torch_func() or any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in tensors)

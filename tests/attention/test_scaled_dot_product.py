@@ -102,6 +102,16 @@ def test_second_gradient():
     assert torch.autograd.gradgradcheck(lambda *qkv: scaled_dot_product_attention(*qkv, mask), (query, key, value))
 
 
+def test_fast_derivatives_where_one_tensor_is_key_and_value(agrees):
+    query, memory = (torch.randn(2, n, 4).double().requires_grad_() for n in (3, 5))
+    found = []
+    for attend in (fast, scaled_dot_product_attention):
+        first = torch.autograd.grad(attend(query, memory, memory)[0].square().sum(), memory, create_graph=True)[0]
+        found.append((first, torch.autograd.grad(first.square().sum(), memory)[0]))
+    for ours, expected in zip(*found, strict=True):
+        agrees(ours, expected)
+
+
 def test_fast_without_a_width_gives_the_mean(agrees):
     query, key, value = torch.randn(2, 3, 0), torch.randn(2, 4, 0), torch.randn(2, 4, 5)
     agrees(fast(query, key, value)[0], value.mean(-2, keepdim=True).expand(2, 3, 5))

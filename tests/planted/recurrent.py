@@ -1,27 +1,78 @@
-"""Deliberate mistakes in sequence/_recurrent.py, fast/_recurrent.py: what, the right text, the wrong one."""
+"""Deliberate mistakes in what the recurrent nets share and in their fast versions: what, the right text, the wrong one."""
 
-TESTS = ("sequence/test_recurrent.py",)
+TESTS = ("sequence/test_recurrent.py", "sequence/test_ways_of_torch.py")
 MISTAKES = {
     "sequence/_recurrent.py": [
         ("the other bias left out", "(x @ w_x.mT + b_x).unbind", "(x @ w_x.mT).unbind"),
-        ("state not carried over", "state, steps[t] = new, new[0]", "steps[t] = new[0]"),
-        ("given state not taken", "tuple(s[len(last)] for s in", "tuple(0 * s[len(last)] for s in"),
-        ("state taken from the wrong layer", "s[len(last)] for s", "s[0] for s"),
-        ("reverse direction not reversed", "reversed(range(x.shape[1])) if direction else range", "range"),
-        ("wrong direction reversed", "if direction else range", "if not direction else range"),
-        ("padding leaks into the last state", "torch.where(real, after, before)", "after"),
-        ("padding has a hidden state", "torch.where(real, new[0], 0.0)", "new[0]"),
-        ("gradient from padding", "x.masked_fill(~mask[..., None], 0.0)", "x"),
+        (
+            "state not carried over",
+            "state = self.step(from_x[t], state,",
+            "_ = state; new = self.step(from_x[t], state,",
+        ),
+        ("given state not taken", "tuple(part[len(last)] for", "tuple(0 * part[len(last)] for"),
+        ("state taken from the wrong layer", "part[len(last)] for part", "part[0] for part"),
+        ("reverse direction not reversed", "reversed(range(len(from_x))) if direction else range", "range"),
+        ("hidden states of the reverse direction not turned", "hidden[::-1] if direction else hidden", "hidden"),
+        ("padding moves the state", "torch.where(real, new, old)", "new"),
+        (
+            "padding computes with the state",
+            "tuple(torch.where(real, part, 0.0) for part in state)",
+            "state",
+        ),
+        (
+            "padding has a hidden state",
+            "_zero_at_padding(torch.cat(outputs, dim=-1), token_mask)",
+            "torch.cat(outputs, -1)",
+        ),
+        ("padding is read", "x = _zero_at_padding(x, token_mask)", "x = x"),
+        ("weights drawn twice as wide", "nn.init.uniform_(weight, -bound, bound)", "nn.init.uniform_(weight, -1, 1)"),
+        ("weights wanted as parameters", "(getattr(self, f", "(self.get_parameter(f"),
+        ("zeros in the dtype of the input", ", dtype=weight.dtype)", ")"),
+    ],
+    "sequence/_checks.py": [
+        ("a list taken for a state", "isinstance(given, tuple) and", "isinstance(given, tuple | list) and"),
+        ("a state of another size taken", "if state.shape != sizes:", "if len(state) != sizes[0]:"),
+        ("the dtype of a state not compared", "check_floating(who, **beside, **{name: state})", "pass"),
+        ("an attention mask not told apart", "if token_mask.ndim == 3 and", "if token_mask.ndim == 4 and"),
     ],
     "fast/_recurrent.py": [
         (
-            "fast: padding leaks into the last state",
-            "at_least_one, batch_first",
-            "at_least_one * 0 + x.shape[1], batch_first",
+            "fast: kernels under torch.func",
+            "if not torch.compiler.is_compiling() and _is_transformed(",
+            "if False and any(",
         ),
-        ("fast: padding not passed over", "stable=True", "stable=True, descending=True"),
-        ("fast: hidden states not laid back", "order.argsort(dim=1)", "order"),
-        ("fast: an empty sequence moves the state", "torch.where(some, after,", "torch.where(some | True, after,"),
-        ("fast: padding has a hidden state", ".masked_fill(~mask[..., None], 0.0)\n    some", "\n    some"),
+        ("fast: unrolled where torch traces", "if has_values(x):", "if True:"),
+        ("fast: another dtype under autocast", "tensor.to(weights[0].dtype) for", "tensor for"),
+    ],
+    "fast/_recurrent_kernels.py": [
+        (
+            "fast: padding not passed over",
+            "mask[rows].nonzero(as_tuple=True)",
+            "(mask[rows] | True).nonzero(as_tuple=True)",
+        ),
+        ("fast: shortest first", "sort(descending=True)", "sort()"),
+        (
+            "fast: hidden states not laid back",
+            "hidden.index_put((row, position)",
+            "hidden.index_put((row, position.flip(0))",
+        ),
+        (
+            "fast: states of other sequences",
+            "[state[:, rows] for state in states]",
+            "[state[:, : len(rows)] for state in states]",
+        ),
+        ("fast: sequences without an input read one", "rows[: lengths.count_nonzero()]", "rows"),
+        ("fast: nothing to read, and no gradient", "hidden + sum(nothing)", "hidden"),
+        ("fast: the second direction forgotten", "len(weights) // (8 if both else 4)", "len(weights) // 4"),
+    ],
+    "fast/_recurrent_ops.py": [
+        ("fast: a program reads padding", "weights, pack(token_mask), both)]", "weights, None, both)]"),
+        (
+            "fast: the gradient of a program reads padding",
+            "of_kernel, pack(token_mask), both)",
+            "of_kernel, None, both)",
+        ),
+        ("fast: gradients of a program exchanged", "ctx.parts = len(states)", "ctx.parts = len(states) + 1"),
+        ("fast: a second derivative without words", "_backward.register_autograd(_refuse)", ""),
     ],
 }

@@ -1,35 +1,22 @@
-"""Deliberate mistakes in the coders and all that hangs on them: what, the right text, the wrong one."""
+"""Deliberate mistakes in sequence/seq2seq.py: what, the right text, the wrong one."""
 
-TESTS = ("sequence/test_seq2seq.py",)
+TESTS = ("sequence/test_seq2seq.py", "attention/test_scaled_dot_product.py")
 MISTAKES = {
-    "sequence/encoder_decoder.py": [
-        (
-            "query taken after the step",
-            "query = _hidden(state)[0][:, None]",
-            "query = _hidden(self.rnn(torch.cat((x, _hidden(state)[0]), -1)[:, None], state)[1])[0][:, None]",
-        ),
-        (
-            "context left out of the output",
-            "torch.cat((hidden, context), dim=-1)",
-            "torch.cat((hidden, 0 * context), dim=-1)",
-        ),
-        (
-            "context left out of the step",
-            "torch.cat((x[:, None], context), dim=-1)",
-            "torch.cat((x[:, None], 0 * context), dim=-1)",
-        ),
-        ("source mask not passed to attention", "None if mask is None else mask[:, None])", "None)"),
-        (
-            "decoder started with the directions exchanged",
-            "torch.cat((forward, backward)",
-            "torch.cat((backward, forward)",
-        ),
-    ],
     "sequence/seq2seq.py": [
-        ("source mask not passed to the encoder", "self.encoder(source, mask)", "self.encoder(source)"),
+        ("source mask not passed to the encoder", "self.encoder(source, source_token_mask)", "self.encoder(source)"),
+        ("source mask not passed to the decoder", "memory, source_token_mask)", "memory)"),
         ("decoder's state not carried on", "scores, state, weights =", "scores, _, weights ="),
+        ("the worst token written", "scores.argmax(-1)", "scores.argmin(-1)"),
+        (
+            "the begin token fed at every step",
+            "token = scores.argmax(-1)\n            written.append(token)",
+            "written.append(scores.argmax(-1))",
+        ),
+        ("weights stacked along the wrong axis", "torch.stack(formed, -2)", "torch.stack(formed, 1)"),
+        ("steps without weights dropped", "if len(formed) == len(steps) else None", "if formed else None"),
+        ("generation keeps its graph", "    @torch.no_grad()\n", ""),
     ],
-    "sequence/lstm.py": [
-        ("cell started like the hidden state", "return h, torch.zeros_like(h)", "return h, h"),
+    "fast/_derivatives.py": [
+        ("one tensor as key and value counted twice", "[tensor.view_as(tensor) for tensor in inputs]", "list(inputs)"),
     ],
 }

@@ -147,6 +147,13 @@ def test_exports_with_a_free_batch_and_if_it_can_a_free_length(case, masked):
     for batch, n in ((2, 9), (5, 3)) if case.free else ((2, N), (5, N)):
         other = case.inputs(n, masked, batch)
         same(program(*other), module(*other))
+    if case.free:  # its operator has a gradient of its own
+        leaves = [dict(each.named_parameters()) for each in (program, module)]
+        found, expected = (
+            torch.autograd.grad(loss(each(*other)), [own[name] for name in leaves[1]])
+            for each, own in zip((program, module), leaves, strict=True)
+        )
+        same(found, expected)
 
 
 @those(lambda case: not case.free)
