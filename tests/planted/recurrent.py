@@ -1,6 +1,6 @@
-"""Deliberate mistakes in what the recurrent nets share and in their fast versions: what, the right text, the wrong one."""
+"""Deliberate mistakes in what the recurrent nets and their fast versions share: what, the right text, the wrong one."""
 
-TESTS = ("sequence/test_recurrent.py", "sequence/test_ways_of_torch.py")
+TESTS = ("sequence/test_recurrent.py",)
 MISTAKES = {
     "sequence/_recurrent.py": [
         ("the other bias left out", "(x @ w_x.mT + b_x).unbind", "(x @ w_x.mT).unbind"),
@@ -14,11 +14,7 @@ MISTAKES = {
         ("reverse direction not reversed", "reversed(range(len(from_x))) if direction else range", "range"),
         ("hidden states of the reverse direction not turned", "hidden[::-1] if direction else hidden", "hidden"),
         ("padding moves the state", "torch.where(real, new, old)", "new"),
-        (
-            "padding computes with the state",
-            "tuple(torch.where(real, part, 0.0) for part in state)",
-            "state",
-        ),
+        ("padding computes with the state", "tuple(torch.where(real, part, 0.0) for part in state)", "state"),
         (
             "padding has a hidden state",
             "_zero_at_padding(torch.cat(outputs, dim=-1), token_mask)",
@@ -26,23 +22,12 @@ MISTAKES = {
         ),
         ("padding is read", "x = _zero_at_padding(x, token_mask)", "x = x"),
         ("weights drawn twice as wide", "nn.init.uniform_(weight, -bound, bound)", "nn.init.uniform_(weight, -1, 1)"),
-        ("weights wanted as parameters", "(getattr(self, f", "(self.get_parameter(f"),
-        ("zeros in the dtype of the input", ", dtype=weight.dtype)", ")"),
     ],
     "sequence/_checks.py": [
         ("a list taken for a state", "isinstance(given, tuple) and", "isinstance(given, tuple | list) and"),
         ("a state of another size taken", "if state.shape != sizes:", "if len(state) != sizes[0]:"),
         ("the dtype of a state not compared", "check_floating(who, **beside, **{name: state})", "pass"),
         ("an attention mask not told apart", "if token_mask.ndim == 3 and", "if token_mask.ndim == 4 and"),
-    ],
-    "fast/_recurrent.py": [
-        (
-            "fast: kernels under torch.func",
-            "if not torch.compiler.is_compiling() and _is_transformed(",
-            "if False and any(",
-        ),
-        ("fast: unrolled where torch traces", "if has_values(x):", "if True:"),
-        ("fast: another dtype under autocast", "tensor.to(weights[0].dtype) for", "tensor for"),
     ],
     "fast/_recurrent_kernels.py": [
         (
@@ -64,15 +49,5 @@ MISTAKES = {
         ("fast: sequences without an input read one", "rows[: lengths.count_nonzero()]", "rows"),
         ("fast: nothing to read, and no gradient", "hidden + sum(nothing)", "hidden"),
         ("fast: the second direction forgotten", "len(weights) // (8 if both else 4)", "len(weights) // 4"),
-    ],
-    "fast/_recurrent_ops.py": [
-        ("fast: a program reads padding", "weights, pack(token_mask), both)]", "weights, None, both)]"),
-        (
-            "fast: the gradient of a program reads padding",
-            "of_kernel, pack(token_mask), both)",
-            "of_kernel, None, both)",
-        ),
-        ("fast: gradients of a program exchanged", "ctx.parts = len(states)", "ctx.parts = len(states) + 1"),
-        ("fast: a second derivative without words", "_backward.register_autograd(_refuse)", ""),
     ],
 }

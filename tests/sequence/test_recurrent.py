@@ -337,11 +337,15 @@ def test_padding_changes_nothing(agrees, kind, seed, length, left):
         agrees(mine, expected)
 
 
-@kinds
-def test_an_empty_batch_gives_an_empty_batch(kind):
-    hidden, last = build(kind, 2, True)(torch.zeros(0, N, D_X).double())
+@every_version
+@pytest.mark.parametrize("token_mask", [None, MASK[:0]], ids=["all", "masked"])
+def test_an_empty_batch_gives_an_empty_batch(kind, version, token_mask):
+    net = build(kind, 2, True, version=version)
+    hidden, last = net(torch.zeros(0, N, D_X).double(), None, token_mask)
     assert hidden.shape == (0, N, 2 * D_H)
     assert all(part.shape == (4, 0, D_H) for part in parts(last))
+    hidden.sum().backward()
+    assert all(weight.grad is not None and weight.grad.eq(0).all() for weight in net.parameters())
 
 
 def run(kind, version, x=(BATCH, N, D_X), **change):

@@ -17,7 +17,7 @@ import torch
 from torch import nn
 from torch._subclasses import FakeTensorMode
 from torch.autograd import forward_ad
-from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, vmap
+from torch.func import functional_call, grad, hessian, jacfwd, jacrev, jvp, stack_module_state, vmap
 from torch.nn.utils import prune
 from torch.nn.utils.parametrizations import weight_norm
 
@@ -284,6 +284,16 @@ def test_gradients_of_each_sample_by_vmap(case, masked):
             strict=True,
         ):
             torch.testing.assert_close(found[name][b], expected, msg=f"{name} of {tuple(weight.shape)}")
+
+
+@every
+def test_an_ensemble_by_vmap(case):
+    """Several sets of weights at once."""
+    modules, args = [case.build(), case.make().double()], case.inputs()
+    weights, _ = stack_module_state(modules)
+    found = vmap(lambda weights: tensors(functional_call(modules[0], weights, args)))(weights)
+    for k, module in enumerate(modules):
+        same(tuple(part[k] for part in found), module(*args))
 
 
 @every
