@@ -49,7 +49,7 @@ def run(
 
 def _call(
     kernel: str, data: tuple[Tensor, ...], states: list[Tensor], weights: list[Tensor], both: bool, *batch_first: bool
-) -> list[Tensor]:
+) -> tuple[Tensor, ...]:
     num_layers = len(weights) // (8 if both else 4)
     parts = [state.contiguous() for state in states]
     with warnings.catch_warnings():  # cuDNN gathers the weights at each call, which is little beside the steps

@@ -213,6 +213,6 @@ def _net(who: str, recurrent: Callable[..., RecurrentNet], d_x: int, d_h: int, *
     return net
 
 
-def _hidden(state: State) -> Tensor:
+def _hidden(state: Tensor | tuple[Tensor, Tensor]) -> Tensor:
     """The hidden state, with or without a cell state beside it."""
     return state[0] if isinstance(state, tuple) else state
