@@ -162,6 +162,13 @@ def test_a_generator_settles_the_sample():
     assert not torch.equal(first, other)
 
 
+def test_a_draw_is_the_mean_and_sigma_times_the_noise_of_the_generator(agrees):
+    model, x = latent(), series()
+    noise = torch.randn(BATCH, generator=generator(3), dtype=torch.float64)
+    drawn = model.sample(x, 1, generator=generator(3))
+    agrees(drawn[:, 0], model.predict(x)[:, 0] + 1.9 * math.exp(-0.4) * noise)
+
+
 def test_drawn_values_lie_around_their_means():
     """The first around its prediction; each later one around the mean after those that were drawn before it."""
     model, x = latent(), series(1)
