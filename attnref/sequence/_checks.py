@@ -140,9 +140,11 @@ def check_number(who: str, at_least: int, at_most: float = math.inf, *, above: b
 
 def check_finite(who: str, name: str, tensor: Tensor) -> None:
     """The tensor holds values, and all of them are finite: what a fit reads."""
-    if tensor.is_meta:
-        raise ValueError(f"{who}: {name} must hold values, got a tensor on the device meta.")
-    if has_values(tensor) and not tensor.isfinite().all():
+    if tensor.numel() == 0:
+        return
+    if not has_values(tensor):
+        raise ValueError(f"{who}: {name} must hold values, got a tensor without any on the device {tensor.device}.")
+    if not tensor.isfinite().all():
         index = tensor.isfinite().logical_not().nonzero()[0].tolist()
         raise ValueError(f"{who}: {name} must be finite, got {tensor[tuple(index)].item()} at {index}.")
 

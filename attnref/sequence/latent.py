@@ -77,7 +77,7 @@ class LatentAutoregressiveModel(nn.Module):
         nn.init.ones_(self.scale)
         self.losses = []
 
-    @torch.enable_grad()
+    @torch.inference_mode(False)  # with gradients, whatever the caller has switched off
     def fit(
         self, x: Float[Tensor, "batch n"], *, steps: int = 300, learning_rate: float = 0.01, weight_decay: float = 0.0
     ) -> "LatentAutoregressiveModel":

@@ -21,7 +21,7 @@ MISTAKES = {
         ("fitted in half precision", "self.to(float32_or_wider(dtype))", "pass"),
         ("left in float32", "            self.to(dtype)\n", "            pass\n"),
         ("gradients of the series", "self._standardize(x.detach())", "self._standardize(x)"),
-        ("no gradients where they are off", "    @torch.enable_grad()\n", ""),
+        ("no gradients where they are off", "    @torch.inference_mode(False)", "    #"),
         ("weights kept by a reset", "            part.reset_parameters()", "            part"),
         ("scale kept by a reset", "        nn.init.ones_(self.scale)\n", ""),
         ("a scale of zero let in", "0 < self.scale < math.inf", "True"),

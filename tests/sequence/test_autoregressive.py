@@ -10,6 +10,7 @@ import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
+from torch._subclasses import FakeTensorMode
 from torch.distributions import Normal
 
 from attnref import AutoregressiveModel
@@ -426,8 +427,17 @@ def test_default_dtype_and_device():
         model.fit(on_cpu)  # nothing of it is made on the device that is the default
         assert model.weight.device.type == "cpu"
         assert model.predict(on_cpu, 2).device.type == "cpu"
-    with pytest.raises(ValueError, match="x must hold values, got a tensor on the device meta"):
+    with pytest.raises(ValueError, match="x must hold values, got a tensor without any on the device meta"):
         AutoregressiveModel(2).fit(x)
+
+
+def test_tensors_without_values():
+    with FakeTensorMode():
+        model, x = AutoregressiveModel(2), torch.empty(2, 9)
+        assert model.log_conditionals(x).shape == (2, 7)
+        assert model.predict(x, 4).shape == (2, 4)
+        with pytest.raises(ValueError, match="x must hold values, got a tensor without any on the device cpu"):
+            model.fit(x)
 
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch._subclasses import FakeTensorMode
 from torch.distributions import Normal
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
@@ -381,8 +382,6 @@ def test_pickles_and_copies(maker, duplicate):
 def test_made_without_memory_and_filled_later(maker):
     with torch.device("meta"):
         model = LatentAutoregressiveModel(5, recurrent=maker)
-    if not hasattr(model.rnn, "reset_parameters"):
-        pytest.skip("the net has no reset_parameters")
     assert model(torch.empty(3, 9, device="meta")).shape == (3, 9)
     model.to_empty(device="cpu")
     for tensor in model.state_dict().values():
@@ -393,7 +392,7 @@ def test_made_without_memory_and_filled_later(maker):
     expected = LatentAutoregressiveModel(5, recurrent=maker)
     for name, tensor in model.state_dict().items():
         assert torch.equal(tensor, expected.state_dict()[name]), name
-    with pytest.raises(ValueError, match="x must hold values, got a tensor on the device meta"):
+    with pytest.raises(ValueError, match="x must hold values, got a tensor without any on the device meta"):
         expected.to("meta").fit(torch.empty(3, 9, device="meta"))
 
 
@@ -412,10 +411,11 @@ def test_a_fit_takes_no_gradient_of_the_series_and_works_without_any():
     assert x.grad is None
     assert not model.mean.requires_grad
     assert not model.scale.requires_grad
-    before = weights_of(model)
-    with torch.no_grad():
-        model.fit(x, steps=2)
-    assert not torch.equal(weights_of(model), before)
+    for off in (torch.no_grad, torch.inference_mode):
+        before = weights_of(model)
+        with off():
+            model.fit(x * 2, steps=2)
+        assert not torch.equal(weights_of(model), before)
 
 
 def test_gradients():
@@ -428,6 +428,23 @@ def test_gradients():
 
     assert torch.autograd.gradcheck(call, (x, *weights))
     assert not model.predict(x).requires_grad
+
+
+def test_an_ensemble_by_vmap(agrees):
+    """Weights, mean and scale stacked, one model each."""
+    models, x = [latent(GRU, mean=k, scale=k + 1) for k in range(3)], series()
+    weights, buffers = torch.func.stack_module_state(models)
+    call = torch.func.vmap(lambda *state: torch.func.functional_call(models[0], state, x))
+    agrees(call(weights, buffers), torch.stack([model(x) for model in models]))
+
+
+def test_tensors_without_values():
+    with FakeTensorMode():
+        model, x = LatentAutoregressiveModel(3), torch.empty(2, 9)
+        assert model(x).shape == (2, 9)
+        assert model.predict(x, 4).shape == (2, 4)
+        with pytest.raises(ValueError, match="x must hold values, got a tensor without any on the device cpu"):
+            model.fit(x)
 
 
 def test_autocast_returns_the_dtype_of_x():

@@ -396,7 +396,7 @@ def draw(steps=1, generator=None):
         (
             lambda: MarkovModel(3).fit(torch.zeros(1, 3, device="meta").long()),
             ValueError,
-            "MarkovModel.fit: tokens must hold values, got a tensor on the device meta.",
+            "MarkovModel.fit: tokens must hold values, got a tensor without any on the device meta.",
         ),
         (
             lambda: MarkovModel(3).log_likelihood(torch.tensor([[0]])),
