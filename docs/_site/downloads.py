@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "downloads"
 HELD = ("attnref", "tests", "docs")  # what the archives hold, with the files beside them
 MADE = {"node_modules", "__pycache__", "vendor", ".ipynb_checkpoints"}  # and what is made there, and not held
+NOTE = re.compile(r'<p class="address-unknown">.*?</p>', re.DOTALL)
 WHEEL = "attnref.whl"  # on a page: the name of the wheel, whatever the version
 
 
@@ -98,7 +99,9 @@ Where attnref is [installed]({up}install.md), `python -m attnref.doctest {name}`
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> str:
     """MkDocs: where the address of the site is known, write it into the commands that need it."""
-    return html.replace("https://ADDRESS/", config.site_url) if config.site_url else html
+    if not config.site_url:
+        return html
+    return NOTE.sub("", html.replace("https://ADDRESS/", config.site_url))
 
 
 def on_post_build(config: MkDocsConfig, **_: Any) -> None:

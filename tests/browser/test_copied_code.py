@@ -96,7 +96,7 @@ def test_the_buttons_can_be_reached_and_pressed_by_keyboard_and_say_what_they_do
 
 def test_the_command_of_install_works_from_where_it_is_read(visit, tmp_path):
     page = visit().open("install").page
-    assert page.locator(".address-unknown").count() == 0
+    assert not page.locator(".address-unknown").is_visible()
     command = page.locator(".highlight button").first.get_attribute("data-clipboard-text")
     assert command in page.locator("pre > code").first.inner_text()
     pip, install, wheel = shlex.split(command)

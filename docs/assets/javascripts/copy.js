@@ -7,7 +7,6 @@ document$.subscribe(({ body }) => {
       else replace(child)
   }
   for (const code of body.querySelectorAll("pre > code")) if (code.textContent.includes("https://ADDRESS/")) replace(code)
-  for (const note of body.querySelectorAll(".address-unknown")) note.remove()
 })
 
 // Copy buttons. Of a snippet, the large one gives what runs alone: the statements that it needs from earlier on the page
@@ -37,12 +36,11 @@ document$.subscribe(({ body }) => {
   const held = body.querySelector("#copies")
   const { earlier, copies } = held ? JSON.parse(held.textContent) : { earlier: [], copies: [] }
   for (const code of body.querySelectorAll(".md-content .highlight > pre > code")) {
-    if (code.closest(".doc-signature, .jupyter-wrapper") || code.parentElement.querySelector("nav")) continue
+    if (code.closest(".doc-signature, .jupyter-wrapper") || code.parentElement.querySelector(".md-code__nav")) continue
     const [needs, alone] = copies[code.closest("[data-copy-number]")?.dataset.copyNumber] ?? [[], typed(code)]
     const above = needs.map(number => earlier[number]).join("")
-    const bar = document.createElement("nav")
+    const bar = document.createElement("div")
     bar.className = "md-code__nav"
-    bar.setAttribute("aria-label", "Copy this code")
     if (above) {
       const whole = `# From earlier on this page:\n${above}\n# The snippet:\n${alone}`
       bar.append(button(whole, label.whole), button(alone, label.alone, "alone"))
