@@ -28,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "downloads"
 HELD = ("attnref", "tests", "docs")  # what the archives hold, with the files beside them
 MADE = {"node_modules", "__pycache__", "vendor", ".ipynb_checkpoints"}  # and what is made there, and not held
-NOTE = re.compile(r'<p class="address-unknown">.*?</p>', re.DOTALL)
+NOTE = re.compile(r"<noscript>.*?</noscript>", re.DOTALL)
 WHEEL = "attnref.whl"  # on a page: the name of the wheel, whatever the version
 
 

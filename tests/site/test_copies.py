@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from checks import differences
 from fences import Snippet
-from hooks import source
 from prompt import Prompts
 from slices import copies, for_prompt
 
+source = pytest.importorskip("hooks.source", reason="the site's own packages: the extra `docs`")
 ROOT = Path(__file__).resolve().parents[2]
 MARKS = sorted(
     {

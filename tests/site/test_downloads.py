@@ -7,17 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import nbformat
 import pytest
 import scripts
 from fences import FLAGS, Checker, only_snippets, snippets
-from mkdocs.config import load_config
-from mkdocs.structure.files import File
-from mkdocs.structure.pages import Page
 from slices import statements
 
 from attnref import doctest
 
+nbformat = pytest.importorskip("nbformat", reason="the extra `docs`")
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text(encoding="utf-8") for name in doctest.pages()}
 RUN = list(PAGES) if os.environ.get("ATTNREF_ALL_SCRIPTS") else ["attention/masks", "glossary"]
@@ -164,10 +161,12 @@ def test_numbers_are_compared_to_the_digits_that_are_written(want, got, same):
 
 @pytest.mark.parametrize("address", ["", "https://host/them/attnref"])
 def test_pages_link_to_their_source_where_the_repository_is_known(address, monkeypatch):
+    load_config = pytest.importorskip("mkdocs.config").load_config
+    files, pages = pytest.importorskip("mkdocs.structure.files"), pytest.importorskip("mkdocs.structure.pages")
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("REPO_URL", address)
     monkeypatch.setenv("EDIT_URI", address and "edit/main/docs/")
     config = load_config("mkdocs.yml")
-    page = Page(None, File("attention/masks.md", config.docs_dir, config.site_dir, True), config)
+    page = pages.Page(None, files.File("attention/masks.md", config.docs_dir, config.site_dir, True), config)
     assert page.edit_url == ((address and f"{address}/edit/main/docs/attention/masks.md") or None)
     assert "content.action.edit" in config.theme["features"]
