@@ -26,6 +26,13 @@ def divide_or_zero(numerator: Tensor, denominator: Tensor) -> Tensor:
     return (numerator / denominator.masked_fill(nothing, 1)).masked_fill(nothing, 0)
 
 
+def matmul_dtype(tensor: Tensor) -> torch.dtype:
+    """The dtype of a matrix product of the tensor: its own, or that of autocast, which leaves float64 alone."""
+    kind = tensor.device.type
+    autocast = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if autocast and tensor.dtype != torch.float64 else tensor.dtype
+
+
 def autocast_off(tensor: Tensor) -> torch.autocast:
     """A context without autocast, on the device of the tensor."""
     device = tensor.device.type

@@ -1,21 +1,25 @@
 """What a NaN or an infinity may reach under a mask: its own query and those that may attend to it, and nothing else.
 
 A weight of zero does not keep it out, since 0 * NaN = NaN, in the output and in the gradients. So before the attention
-what is not finite becomes zero, and after it the output of every query that it belongs to becomes NaN. No value is
-read, so it compiles, and where all is finite nothing changes.
+what is not finite becomes zero, and after it the output of every query that it belongs to becomes NaN. Where all is
+finite nothing changes; if that may be read, it is all that is done.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from attnref._checks import has_values
+from attnref.attention._blocks import records
+
 
 def set_aside(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, *, block: int | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """The inputs with zeros for what is not finite, and the queries whose output is lost for it, (..., n_q or 1, 1).
 
-    Without a mask every query attends to every key, so all is left as it is. Use it as::
+    Without a mask every query attends to every key, so all is left as it is. With `block`, no more than so many queries
+    are looked at together. Use it as::
 
         query, key, value, lost = set_aside(query, key, value, mask)
         ...
@@ -24,7 +28,24 @@ def set_aside(
     if mask is None:
         return query, key, value, None
     bad_query, bad_key = non_finite(query), non_finite(key) | non_finite(value)
-    lost = attends_to(mask, bad_key) | (bad_query & mask.any(dim=-1, keepdim=True))
+    if _are_none(bad_query, bad_key):
+        return query, key, value, None
+    parts = [mask] if block is None or records() else mask.split(block, dim=-2)
+    lost = torch.cat([attends_to(part, bad_key) for part in parts], dim=-2)
+    lost = lost | (bad_query & mask.any(dim=-1, keepdim=True))
+    return finite_or_zero(query), finite_or_zero(key), finite_or_zero(value), lost
+
+
+def set_aside_causal(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """As `set_aside` for a causal mask joined with this one, (..., 1, n), without forming that; lost is (..., n, 1)."""
+    bad_query, bad_key = non_finite(query), non_finite(key) | non_finite(value)
+    if _are_none(bad_query, bad_key):
+        return query, key, value, None
+    if mask is not None:
+        bad_query, bad_key = bad_query & (mask.mT.cumsum(-2) > 0), bad_key & mask.mT
+    lost = bad_query | (bad_key.cumsum(-2) > 0)
     return finite_or_zero(query), finite_or_zero(key), finite_or_zero(value), lost
 
 
@@ -41,6 +62,11 @@ def finite_or_zero(tensor: Tensor) -> Tensor:
 def non_finite(tensor: Tensor) -> Tensor:
     """Which positions hold a NaN or an infinity, (..., n, 1)."""
     return (tensor.detach() * 0).sum(dim=-1, keepdim=True) != 0  # 0 or NaN: many times faster than isfinite().all()
+
+
+def _are_none(*marked: Tensor) -> bool:
+    """Whether it can be read that no position is marked."""
+    return all(has_values(positions) and not positions.any() for positions in marked)
 
 
 def attends_to(mask: Tensor, keys: Tensor) -> Tensor:

@@ -4,10 +4,14 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from attnref._checks import check_axes, check_floating, check_same_size
-from attnref._numerics import at_least_float32, autocast_off, divide_or_zero
+from attnref._checks import check_axes, check_floating, check_same_size, check_tensor, kind_of
+from attnref._numerics import autocast_off, divide_or_zero, matmul_dtype
+from attnref.attention._blocks import records
 from attnref.attention._checks import check_dot_product_inputs, check_shared_mask
-from attnref.attention._features import FeatureMap, elu_plus_one
+from attnref.attention._features import FeatureMap, elu_plus_one, features
+from attnref.attention._non_finite import set_aside, set_aside_causal, spoil
+
+State = tuple[Tensor, Tensor]  # S and z
 
 
 def linear_attention(
@@ -18,25 +22,27 @@ def linear_attention(
     *,
     feature_map: FeatureMap = elu_plus_one,
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
-    r"""Sum up all keys with their values once, then let each query read from the sum.
+    r"""Sum over all keys and values once, then let each query read from the sums.
 
     $$ o_i^\top = \frac{\sum_j \phi(q_i)^\top \phi(k_j)\, v_j^\top}{\sum_j \phi(q_i)^\top \phi(k_j)}
                 = \frac{\phi(q_i)^\top S}{\phi(q_i)^\top z} \qquad
        S = \sum_j \phi(k_j)\, v_j^\top \qquad z = \sum_j \phi(k_j) $$
 
-    The weights are never formed. Sums are kept in float32 at least, under autocast too: in half precision those of a
-    long sequence overflow.
+    The weights are never formed. Sums are kept in float32 at least, also under autocast: in half precision those of a
+    long sequence overflow. The default features are computed there as well, so that they may be small: in float32
+    $\operatorname{elu}(x) + 1$ loses digits below $x = -87$ and is zero below $-104$ (float64: $-708$ and $-746$).
 
     Args:
-        query: What is looked for.
-        key: What each place is found by.
-        value: What each place has to give. Its width may differ from the key's.
-        mask: True = may attend, the same for all queries. All may when it is left out.
-        feature_map: The map φ of the last axis of query and key. Features must not be negative; their width may
-            differ from d_k. It is $\operatorname{elu}(x) + 1$, as in the paper, when left out.
+        query: The queries.
+        key: The keys.
+        value: The values; d_v may differ from d_k.
+        mask: True = may attend, the same for all queries. If omitted, every query may attend to every key.
+        feature_map: The feature map φ of the last axis of query and key; $\operatorname{elu}(x) + 1$ if omitted, as in
+            the paper. Features must not be negative; d_phi may differ from d_k.
 
     Returns:
-        output: One vector for each query, as wide as a value; zero where a query meets no key.
+        output: One vector for each query; zero where all keys are masked, or where $\phi(q_i)^\top z = 0$. Under
+            autocast it has the dtype of a matrix product.
         weights: None, they are never formed.
 
     Raises:
@@ -54,19 +60,20 @@ def linear_attention(
         (tensor([[15.]]), None)
 
     Source:
-        Katharopoulos et al. 2020, *Transformers are RNNs: Fast Autoregressive Transformers with Linear Attention*,
-        section 3.2, equations 4, 5 and 7.
+        Katharopoulos, Vyas, Pappas and Fleuret 2020, *Transformers are RNNs: Fast Autoregressive Transformers with
+        Linear Attention*, [arXiv:2006.16236](https://arxiv.org/abs/2006.16236), section 3.2, equations 4, 5 and 7.
     """
     who = "linear_attention"
     check_dot_product_inputs(who, query, key, value, mask)
     check_shared_mask(who, mask)
 
-    phi_q, phi_k, values = _features(query, key, value, mask, feature_map)
+    query, key, value, lost = set_aside(query, key, value, mask)
+    phi_q, phi_k, values = features(query, key, value, mask, feature_map)
     with autocast_off(value):
-        sum_kv = phi_k.mT @ values  # (..., d_phi, d_v): keys meet values, no query is asked
+        sum_kv = phi_k.mT @ values  # (..., d_phi, d_v): no query is needed
         sum_k = phi_k.sum(-2)  # (..., d_phi)
         output = divide_or_zero(phi_q @ sum_kv, phi_q @ sum_k[..., None])
-    return output.to(value.dtype), None
+    return spoil(output, lost).to(matmul_dtype(value)), None
 
 
 def causal_linear_attention(
@@ -77,22 +84,22 @@ def causal_linear_attention(
     *,
     feature_map: FeatureMap = elu_plus_one,
 ) -> tuple[Float[Tensor, "*batch n d_v"], None]:
-    r"""Let each position read from the sum of what came before it, itself included: a recurrent network.
+    r"""Let each position read from the sums over the positions before it and its own: a recurrent net.
 
     $$ S_i = S_{i-1} + \phi(k_i)\, v_i^\top \qquad z_i = z_{i-1} + \phi(k_i) \qquad
        o_i^\top = \frac{\phi(q_i)^\top S_i}{\phi(q_i)^\top z_i} $$
 
-    Position $i$ of the queries stands at position $i$ of the keys, so there are as many of the one as of the other.
+    Query $i$ and key $i$ belong to the same position, so there are as many queries as keys.
 
     Args:
-        query: What is looked for.
-        key: What each place is found by.
-        value: What each place has to give. Its width may differ from the key's.
-        mask: True = may attend, the same for all queries; what comes later is hidden besides.
-        feature_map: As in `linear_attention`. It maps each position by itself.
+        query: The queries.
+        key: The keys.
+        value: The values; d_v may differ from d_k.
+        mask: True = may attend, the same for all queries; later positions are masked besides.
+        feature_map: As in `linear_attention`. It takes each position by itself.
 
     Returns:
-        output: One vector for each query, as wide as a value; zero where a query meets no key.
+        output: As of `linear_attention`.
         weights: None, they are never formed.
 
     Raises:
@@ -108,19 +115,33 @@ def causal_linear_attention(
         tensor([1.0000, 1.5000, 2.0000, 2.5000])
 
     Source:
-        Katharopoulos et al. 2020, section 3.3, equations 9 to 12.
+        Katharopoulos et al. 2020, *Transformers are RNNs*, [arXiv:2006.16236](https://arxiv.org/abs/2006.16236),
+        section 3.3, equations 9 to 12.
     """
     who = "causal_linear_attention"
     check_dot_product_inputs(who, query, key, value, mask)
     check_same_size(who, "n", query=(query, -2), key=(key, -2))
     check_shared_mask(who, mask)
 
-    phi_q, phi_k, values = _features(query, key, value, mask, feature_map)
-    state, outputs = None, [values[..., :0, :]]
-    for one_query, one_key, one_value in zip(phi_q.unbind(-2), phi_k.unbind(-2), values.unbind(-2), strict=True):
-        output, state = linear_attention_step(one_query, one_key, one_value, state, feature_map=lambda phi: phi)
-        outputs.append(output[..., None, :])
-    return torch.cat(outputs, dim=-2).to(value.dtype), None
+    query, key, value, lost = set_aside_causal(query, key, value, mask)
+    phi_q, phi_k, values = features(query, key, value, mask, feature_map)
+    if records():
+        output = _all_states_at_once(phi_q, phi_k, values)
+    else:
+        state, outputs = None, [values[..., :0, :]]
+        for one_phi_q, one_phi_k, one_value in zip(phi_q.unbind(-2), phi_k.unbind(-2), values.unbind(-2), strict=True):
+            one, state = _step(one_phi_q, one_phi_k, one_value, state)
+            outputs.append(one[..., None, :])
+        output = torch.cat(outputs, dim=-2)
+    return spoil(output, lost).to(matmul_dtype(value)), None
+
+
+def _all_states_at_once(phi_q: Tensor, phi_k: Tensor, values: Tensor) -> Tensor:
+    """The same without a loop, for a program that has to hold for every length, with a state for each position."""
+    sum_kv = (phi_k[..., :, None] * values[..., None, :]).cumsum(-3)  # (..., n, d_phi, d_v)
+    sum_k = phi_k.cumsum(-2)  # (..., n, d_phi)
+    numerator = (phi_q[..., :, None] * sum_kv).sum(-2)
+    return divide_or_zero(numerator, (phi_q * sum_k).sum(-1, keepdim=True))
 
 
 def linear_attention_step(
@@ -139,22 +160,22 @@ def linear_attention_step(
     $$ S' = S + \phi(k)\, v^\top \qquad z' = z + \phi(k) \qquad
        o^\top = \frac{\phi(q)^\top S'}{\phi(q)^\top z'} $$
 
-    The state has the same size however many steps have gone by.
+    The state keeps its size however many steps are taken.
 
     Args:
-        query: What this position looks for.
-        key: What this position is found by.
-        value: What this position has to give.
-        state: The sums (S, z) of the positions before; zero when left out. In float32 at least.
+        query: The query of this position.
+        key: The key of this position.
+        value: The value of this position.
+        state: The sums (S, z) over the positions before; zero if omitted. In float32 at least.
         feature_map: As in `linear_attention`, the same at every step.
 
     Returns:
-        output: The mixed values of the positions so far; zero where the query meets no key.
+        output: As of `linear_attention`, from the positions so far.
         state: The sums (S, z), this position included.
 
     Raises:
-        TypeError: The inputs are not of one floating dtype, or the state is not of float32 at least.
-        ValueError: The inputs or the state do not agree in their leading axes or widths.
+        TypeError: The inputs are not of one floating dtype, or the state is not a pair of tensors of float32 at least.
+        ValueError: The inputs or the state do not agree in their leading axes or sizes.
 
     Examples:
         >>> import torch
@@ -166,33 +187,31 @@ def linear_attention_step(
         (tensor([2.]), torch.Size([2, 1]), tensor([3., 3.]))
 
     Source:
-        Katharopoulos et al. 2020, section 3.4, equations 16 to 20.
+        Katharopoulos et al. 2020, *Transformers are RNNs*, [arXiv:2006.16236](https://arxiv.org/abs/2006.16236),
+        section 3.4, equations 16 to 20.
     """
     _check_step(query, key, value)
 
-    phi_q, phi_k, values = _features(query, key, value, None, feature_map)
-    sum_kv, sum_k = phi_k[..., :, None] * values[..., None, :], phi_k
+    phi_q, phi_k, values = features(query, key, value, None, feature_map)
     if state is not None:
         _check_state(state, phi_k, value)
+    output, state = _step(phi_q, phi_k, values, state)
+    return output.to(matmul_dtype(value)), state
+
+
+def _step(phi_q: Tensor, phi_k: Tensor, value: Tensor, state: State | None) -> tuple[Tensor, State]:
+    """One position: what it reads, (..., d_v), and the sums with it."""
+    sum_kv, sum_k = phi_k[..., :, None] * value[..., None, :], phi_k
+    if state is not None:
         sum_kv, sum_k = state[0] + sum_kv, state[1] + sum_k
-    mixed = (phi_q[..., :, None] * sum_kv).sum(-2)  # (..., d_v)
-    output = divide_or_zero(mixed, (phi_q * sum_k).sum(-1, keepdim=True))
-    return output.to(value.dtype), (sum_kv, sum_k)
-
-
-def _features(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, feature_map: FeatureMap
-) -> tuple[Tensor, Tensor, Tensor]:
-    """The features, zero where a key is hidden, and the values, all in float32 at least."""
-    phi_q, phi_k = feature_map(query), feature_map(key)
-    if mask is not None:
-        phi_k = phi_k.masked_fill(~mask.mT, 0)
-    return at_least_float32(phi_q), at_least_float32(phi_k), at_least_float32(value)
+    numerator = (phi_q[..., :, None] * sum_kv).sum(-2)  # (..., d_v)
+    return divide_or_zero(numerator, (phi_q * sum_k).sum(-1, keepdim=True)), (sum_kv, sum_k)
 
 
 def _check_step(query: Tensor, key: Tensor, value: Tensor) -> None:
     """One query, one key and one value belong together."""
     who = "linear_attention_step"
+    check_tensor(who, query=query, key=key, value=value)
     check_axes(who, "query", query, "(..., d_k)")
     for name, tensor in (("key", key), ("value", value)):
         check_axes(who, name, tensor, f"(..., d) with as many axes as query, {query.ndim}", exactly=query.ndim)
@@ -205,7 +224,10 @@ def _check_step(query: Tensor, key: Tensor, value: Tensor) -> None:
 def _check_state(state: tuple[Tensor, Tensor], features: Tensor, value: Tensor) -> None:
     """The sums of linear attention, (S, z), fit the features of a key and the value."""
     who = "linear_attention_step"
+    if not (isinstance(state, tuple | list) and len(state) == 2):
+        raise TypeError(f"{who}: state must be the pair (S, z), got {kind_of(state)}.")
     S, z = state
+    check_tensor(who, S=S, z=z)
     check_axes(who, "S", S, "(..., d_phi, d_v)", exactly=value.ndim + 1)
     check_axes(who, "z", z, "(..., d_phi)", exactly=value.ndim)
     check_floating(who, S=S, z=z, features=features)

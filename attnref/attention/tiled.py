@@ -7,8 +7,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attnref._checks import check_at_least
-from attnref._numerics import float32_or_wider
+from attnref._numerics import float32_or_wider, matmul_dtype, within_float16
+from attnref.attention._blocks import blocks
 from attnref.attention._checks import check_dot_product_inputs
+from attnref.attention._non_finite import set_aside, spoil
 
 
 def tiled_attention(
@@ -19,10 +21,10 @@ def tiled_attention(
     *,
     block: int = 128,
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
-    r"""Give the output of scaled dot-product attention to rounding, from one small block of scores at a time.
+    r"""Compute the output of scaled dot-product attention, to rounding, from one small block of scores at a time.
 
-    For each query three things are carried from one block of keys $B$ to the next: the highest score so far $m$, the
-    sum of exponentials $\ell$, and the mix of values $a$. A higher score scales down the sums so far.
+    For each query three things are carried from one block of keys $B$ to the next: the max score so far $m$, the sum of
+    exponentials $\ell$, and the weighted sum of values $a$. A new max rescales both sums.
 
     $$ m' = \max\Bigl(m, \max_{j \in B} e_{ij}\Bigr) \qquad
        \ell' = \ell\, e^{m - m'} + \sum_{j \in B} e^{e_{ij} - m'} \qquad
@@ -31,21 +33,21 @@ def tiled_attention(
     $$ e_{ij} = \frac{q_i \cdot k_j}{\sqrt{d_k}} \qquad o_i = \frac{a}{\ell} \quad \text{after the last block} $$
 
     Without gradients no more than `block` times `block` scores are held for each sample. With gradients torch keeps
-    every block for the way back; `attnref.fast.tiled` computes them again instead.
+    every block for the backward pass; `attnref.fast.tiled` computes them again instead.
 
     Args:
-        query: What is looked for.
-        key: What each place is found by.
-        value: What each place has to give. Its width may differ from the key's.
-        mask: True = may attend. All may when it is left out.
+        query: The queries.
+        key: The keys.
+        value: The values; d_v may differ from d_k.
+        mask: True = may attend. If omitted, every query may attend to every key.
         block: How many queries meet how many keys at a time. It changes the output by rounding only.
 
     Returns:
-        output: One vector for each query, as wide as a value; zero where a query may attend to nothing.
+        output: One vector for each query; zero where a row is fully masked.
         weights: None, they are never formed.
 
     Raises:
-        TypeError: The inputs are not of one floating dtype, the mask is not bool, or the block is not a whole number.
+        TypeError: The inputs are not of one floating dtype, the mask is not bool, or the block is not an int.
         ValueError: The inputs do not agree in their leading axes, in d_k or in n_k, the mask does not broadcast to
             (..., n_q, n_k), or the block is less than one.
 
@@ -58,8 +60,10 @@ def tiled_attention(
         True
 
     Source:
-        Milakov and Gimelshein 2018, *Online normalizer calculation for softmax*, algorithm 3; Rabe and Staats 2021,
-        *Self-attention Does Not Need O(n^2) Memory*, sections 2 and 3; Dao 2023, *FlashAttention-2*, algorithm 1.
+        Milakov and Gimelshein 2018, *Online normalizer calculation for softmax*,
+        [arXiv:1805.02867](https://arxiv.org/abs/1805.02867), algorithm 3; Rabe and Staats 2021, *Self-attention Does
+        Not Need O(n^2) Memory*, [arXiv:2112.05682](https://arxiv.org/abs/2112.05682), sections 2 and 3; Dao 2023,
+        *FlashAttention-2*, [arXiv:2307.08691](https://arxiv.org/abs/2307.08691), algorithm 1.
     """
     who = "tiled_attention"
     check_dot_product_inputs(who, query, key, value, mask)
@@ -67,35 +71,34 @@ def tiled_attention(
 
     n_q, n_k = query.shape[-2], key.shape[-2]
     mask = None if mask is None else mask.expand(*mask.shape[:-2], n_q, n_k)
+    query, key, value, lost = set_aside(query, key, value, mask, block=block)
     output = []
-    for start in range(0, max(n_q, 1), block):  # once at least, even if there are none
-        rows = slice(start, start + block)
-        seen = None if mask is None else mask[..., rows, :]
-        output.append(_mix(query[..., rows, :], key, value, seen, block))
-    return torch.cat(output, dim=-2), None
+    for rows in blocks(max(n_q, 1), block):  # once at least, even if there are none
+        mask_rows = None if mask is None else mask[..., rows, :]
+        output.append(_online_softmax(query[..., rows, :], key, value, mask_rows, block))
+    return spoil(torch.cat(output, dim=-2), lost), None
 
 
-def _mix(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, block: int) -> Tensor:
-    """The online softmax of one block of queries over all keys, block by block."""
+def _online_softmax(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, block: int) -> Tensor:
+    """The output of one block of queries, from all keys, block by block."""
     query = query / math.sqrt(query.shape[-1])
-    wide = float32_or_wider(query.dtype)  # half precision loses long sums
-    lowest = torch.finfo(wide).min  # not -inf: (-inf) - (-inf) is not a number
-    mixed = query @ key[..., :0, :].mT @ value[..., :0, :]  # of no keys yet: zeros
-    total = query.new_zeros(*query.shape[:-1], 1, dtype=wide)
-    highest = torch.full_like(total, lowest)
+    sum_dtype = float32_or_wider(query.dtype)  # half precision loses long sums
+    smallest = torch.finfo(sum_dtype).min  # not -inf: (-inf) - (-inf) is not a number
+    acc = query @ key[..., :0, :].mT @ value[..., :0, :]  # of no keys yet: zeros
+    row_sum = query.new_zeros(*query.shape[:-1], 1, dtype=sum_dtype)
+    row_max = torch.full_like(row_sum, smallest)
 
-    for start in range(0, key.shape[-2], block):
-        keys = slice(start, start + block)
-        scores = (query @ key[..., keys, :].mT).to(wide)
+    for columns in blocks(key.shape[-2], block):
+        scores = within_float16(query @ key[..., columns, :].mT).to(sum_dtype)
         if mask is not None:
-            scores = scores.masked_fill(~mask[..., keys], lowest)
-        # The highest score cancels in the output, so it needs no gradient.
-        of_block = scores.detach().amax(dim=-1, keepdim=True)
-        before, highest = highest, torch.maximum(highest, of_block)
-        fit = torch.exp(scores - highest)
-        if mask is not None:
-            fit = fit.masked_fill(~mask[..., keys], 0.0)
-        shrink = torch.exp(before - highest)
-        total = total * shrink + fit.sum(dim=-1, keepdim=True)
-        mixed = mixed * shrink + fit.to(value.dtype) @ value[..., keys, :]
-    return (mixed / total.masked_fill(total == 0, 1.0)).to(value.dtype)
+            scores = scores.masked_fill(~mask[..., columns], smallest)
+        # The max cancels in the output, so it needs no gradient.
+        block_max = scores.detach().amax(dim=-1, keepdim=True)
+        previous, row_max = row_max, torch.maximum(row_max, block_max)
+        exp_scores = torch.exp(scores - row_max)
+        if mask is not None:  # a real score may be as small as what replaces a masked one
+            exp_scores = exp_scores.masked_fill(~mask[..., columns], 0.0)
+        rescale = torch.exp(previous - row_max)
+        row_sum = row_sum * rescale + exp_scores.sum(dim=-1, keepdim=True)
+        acc = acc * rescale + exp_scores.to(value.dtype) @ value[..., columns, :]
+    return (acc / row_sum.masked_fill(row_sum == 0, 1.0)).to(matmul_dtype(value))

@@ -10,15 +10,15 @@ def elu_plus_one(x):
 
 def linear_attention(query, key, value, mask=None, *, feature_map=elu_plus_one):
     """o_i = sum_j (phi(q_i) . phi(k_j)) v_j / sum_j phi(q_i) . phi(k_j), over all keys; zero where there is none."""
-    everyone = np.ones((query.shape[-2], key.shape[-2]), dtype=bool)
-    return _pair_by_pair(query, key, value, mask, everyone, feature_map)
+    every_pair = np.ones((query.shape[-2], key.shape[-2]), dtype=bool)
+    return _pair_by_pair(query, key, value, mask, every_pair, feature_map)
 
 
 def causal_linear_attention(query, key, value, mask=None, *, feature_map=elu_plus_one):
     """The same with the sums over j <= i."""
     n = key.shape[-2]
-    past = np.array([[j <= i for j in range(n)] for i in range(n)], dtype=bool).reshape(n, n)
-    return _pair_by_pair(query, key, value, mask, past, feature_map)
+    no_later = np.array([[j <= i for j in range(n)] for i in range(n)], dtype=bool).reshape(n, n)
+    return _pair_by_pair(query, key, value, mask, no_later, feature_map)
 
 
 def linear_attention_step(query, key, value, state=None, *, feature_map=elu_plus_one):
@@ -40,21 +40,21 @@ def linear_attention_step(query, key, value, state=None, *, feature_map=elu_plus
     return output, (sum_kv, sum_k)
 
 
-def _pair_by_pair(query, key, value, mask, may, feature_map):
+def _pair_by_pair(query, key, value, mask, allowed, feature_map):
     *batch, n_q, _ = query.shape
     n_k, d_v = value.shape[-2:]
     mask = np.broadcast_to(True if mask is None else mask, (*batch, n_q, n_k))
     output = np.zeros((*batch, n_q, d_v))
     for *b, i in np.ndindex(*batch, n_q):
         phi_q = feature_map(query[*b, i])
-        fit = {}
+        similarity = {}
         for j in range(n_k):
-            if may[i, j] and mask[*b, i, j]:
+            if allowed[i, j] and mask[*b, i, j]:
                 phi_k = feature_map(key[*b, j])
-                fit[j] = sum(phi_q[c] * phi_k[c] for c in range(len(phi_k)))
-        total = sum(fit.values())
-        for j in fit:
+                similarity[j] = sum(phi_q[c] * phi_k[c] for c in range(len(phi_k)))
+        total = sum(similarity.values())
+        for j in similarity:
             for e in range(d_v):
                 if total != 0:
-                    output[*b, i, e] += fit[j] / total * value[*b, j, e]
+                    output[*b, i, e] += similarity[j] / total * value[*b, j, e]
     return output, None

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from attnref import causal_linear_attention, linear_attention, linear_attention_step
+from attnref import causal_linear_attention, causal_mask, linear_attention, linear_attention_step
+from attnref.attention import linear as reference
 from attnref.attention._features import elu_plus_one
 from attnref.fast import linear as fast
 from attnref.oracle import linear as oracle
@@ -42,7 +43,7 @@ MAPS = {
     "elu + 1": ({}, {}),
     "relu": ({"feature_map": torch.relu}, {"feature_map": lambda x: np.maximum(x, 0)}),
     "exp": ({"feature_map": torch.exp}, {"feature_map": np.exp}),
-    "wider": (
+    "more than d_k": (
         {"feature_map": both_signs},
         {"feature_map": lambda x: np.concatenate((np.maximum(x, 0), np.maximum(-x, 0)))},
     ),
@@ -51,7 +52,7 @@ maps = pytest.mark.parametrize(("ours", "theirs"), MAPS.values(), ids=MAPS)
 
 
 def inputs(function=None, n=7, dtype=torch.float64):
-    """Every size differs: d_k=3, d_v=11, and n_q=5 where queries have places of their own."""
+    """Every size differs: d_k=3, d_v=11, and n_q=5 where there may be another number of queries."""
     n_q = n if function is None or "causal" in function.__name__ else 5
     return [torch.randn(shape).to(dtype) for shape in ((2, n_q, 3), (2, n, 3), (2, n, 11))]
 
@@ -73,6 +74,138 @@ def test_agrees_with_oracle_whatever_the_features(agrees, arrays, function, mask
     expected, _ = getattr(oracle, function.__name__)(*arrays(*qkv, mask), **theirs)
     assert weights is None
     agrees(output, expected)
+
+
+@st.composite
+def cases(draw):
+    """Any sizes, a mask for all queries that broadcasts in any of its axes, and how many positions a block has."""
+    batch = draw(st.lists(st.integers(1, 3), max_size=2))
+    n, n_q, d_k, d_v = (draw(st.integers(1, 9)) for _ in range(4))
+    shape = [size if draw(st.booleans()) else 1 for size in (*batch, 1, n)][draw(st.integers(0, len(batch))) :]
+    torch.manual_seed(draw(st.integers(0, 999)))
+    mask = torch.rand(shape) < draw(st.sampled_from([0.0, 0.5, 1.0]))
+    tensors = [torch.randn(*batch, size, d).double() for size, d in ((n_q, d_k), (n, d_k), (n, d_v))]
+    return tensors, mask if draw(st.booleans()) else None, draw(st.integers(1, 10))
+
+
+def as_many_queries_as_keys(function, tensors):
+    """Causal attention has a query for each key."""
+    query, key, value = tensors
+    return [key.flip(-1) if "causal" in function.__name__ else query, key, value]
+
+
+@every
+@given(case=cases())
+def test_agrees_with_oracle_whatever_the_sizes_and_blocks(agrees, arrays, function, case):
+    tensors, mask, block = case
+    leaves = [tensor.clone().requires_grad_() for tensor in as_many_queries_as_keys(function, tensors)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "CHUNK", block)
+        patch.setattr(fast, "BLOCK", block)
+        output = function(*leaves, mask)[0]
+    agrees(output, getattr(oracle, function.__name__)(*arrays(*leaves, mask))[0])
+    expected = getattr(reference, function.__name__)(*leaves, mask)[0]
+    gradients = [torch.autograd.grad(out.square().sum(), leaves) for out in (output, expected)]
+    for mine, other in zip(*gradients, strict=True):
+        agrees(mine, other)
+
+
+@every
+@given(
+    case=cases(), what=st.sampled_from([torch.nan, torch.inf, -torch.inf]), at=st.integers(0, 2), spot=st.integers(0, 8)
+)
+def test_what_is_not_finite_stays_with_the_queries_that_attend_to_it(agrees, function, case, what, at, spot):
+    """A masked or later key or value reaches nothing, a query only itself; the rest is as with zeros in its stead."""
+    tensors, mask, block = case
+    tensors = [tensor.clone() for tensor in as_many_queries_as_keys(function, tensors)]
+    is_causal = "causal" in function.__name__
+    mask = mask if mask is not None or is_causal else torch.ones(1, 1, dtype=torch.bool)
+    n_q, n_k = tensors[0].shape[-2], tensors[1].shape[-2]
+    spot %= tensors[at].shape[-2]
+    tensors[at][..., spot, 0] = 0
+    clean = [tensor.clone().requires_grad_() for tensor in tensors]
+    tensors[at][..., spot, 0] = what
+    broken = [tensor.requires_grad_() for tensor in tensors]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fast, "CHUNK", block)
+        patch.setattr(fast, "BLOCK", block)
+        outs = [function(*leaves, mask)[0] for leaves in (broken, clean)]
+    seen = torch.ones(n_q, n_k, dtype=torch.bool) if mask is None else mask.expand(*mask.shape[:-2], n_q, n_k)
+    seen = seen & causal_mask(n_q) if is_causal else seen
+    lost = seen.any(-1) & (torch.arange(n_q) == spot) if at == 0 else seen[..., spot]
+    lost = lost[..., None].expand(outs[0].shape)
+    assert outs[0][lost].isnan().all()
+    agrees(outs[0][~lost], outs[1][~lost])
+    gradients = [
+        torch.autograd.grad(out[~lost].square().sum(), leaves)
+        for out, leaves in zip(outs, (broken, clean), strict=True)
+    ]
+    for which, (mine, expected) in enumerate(zip(*gradients, strict=True)):
+        if which == at:
+            assert mine[..., spot, 0].eq(0).all()
+            expected = expected.clone()
+            expected[..., spot, 0] = 0
+        agrees(mine, expected)
+
+
+# Features so small that their products underflow: every dtype is widened to float32, which ends at exp(-104).
+
+
+def far_below_zero(function, level, dtype):
+    """Query, key and value whose features are all about exp(level), as different from each other as any."""
+    query, key, value = inputs(function)
+    return [tensor.to(dtype) for tensor in (level + query, level + key, value)]
+
+
+DEPTHS = [(torch.float16, -18), (torch.float16, -60), (torch.bfloat16, -80), (torch.float32, -60), (torch.float32, -80)]
+
+
+@every
+@masks
+@pytest.mark.parametrize(("dtype", "level"), [*DEPTHS, (torch.float64, -600)], ids=str)
+def test_small_features_give_the_mean_that_they_should(agrees, arrays, function, mask, dtype, level):
+    """Output and gradients, against float64, where exp(-80) exp(-80) is a number like any other."""
+    leaves = [tensor.requires_grad_() for tensor in far_below_zero(function, level, dtype)]
+    output = function(*leaves, mask)[0]
+    shift = level + 60 if dtype == torch.float64 else 0  # a factor of all features cancels; float64 has its end too
+    wide = [leaf.detach().double().requires_grad_() for leaf in leaves]
+    moved = [wide[0] - shift, wide[1] - shift, wide[2]]
+    agrees(output, getattr(oracle, function.__name__)(*arrays(*moved, mask))[0])
+    mine = torch.autograd.grad(output.square().sum(), leaves)
+    expected = torch.autograd.grad(getattr(reference, function.__name__)(*moved, mask)[0].square().sum(), wide)
+    tolerance = {torch.float64: 1e-9, torch.float32: 1e-5, torch.float16: 2e-2, torch.bfloat16: 1e-1}[dtype]
+    for ours, theirs in zip(mine, expected, strict=True):
+        assert ours.dtype == dtype
+        assert (ours.double() - theirs).norm() <= tolerance * theirs.norm()
+
+
+@pytest.mark.parametrize(("dtype", "level"), DEPTHS, ids=str)
+def test_small_features_give_the_mean_step_by_step(agrees, arrays, dtype, level):
+    leaves = far_below_zero(None, level, dtype)
+    expected = oracle.causal_linear_attention(*arrays(*leaves))[0]
+    agrees(step_by_step(*leaves)[0], expected)
+
+
+@every
+def test_where_small_features_end(function):
+    """What the docstring says: at -87 the digits are there, at -104 the features are zero, and so is the output."""
+    query, key, value = torch.zeros(1, 3, 2), torch.zeros(1, 3, 2), torch.tensor([[[1.0], [2.0], [4.0]]])
+    last = function(query - 87, key - 87, value)[0][0, -1]
+    assert last.item() == pytest.approx(7 / 3, rel=1e-6)
+    assert function(query - 87, key - 104, value)[0].eq(0).all()
+    assert function(query - 104, key - 87, value)[0].eq(0).all()
+    leaves = [tensor.double() for tensor in (query - 708, key - 708, value)]
+    assert function(*leaves)[0][0, -1].item() == pytest.approx(7 / 3, rel=1e-12)
+    assert function(leaves[0] - 38, *leaves[1:])[0].eq(0).all()
+
+
+@every
+@pytest.mark.parametrize("level", [1e15, 1e19])
+def test_large_features_do_not_overflow(agrees, function, level):
+    """Their products would, in float32: 1e19 times 1e20 is beyond it."""
+    query, key, value = torch.full((1, 3, 2), 10 * level), torch.full((1, 3, 2), level), torch.randn(1, 3, 4)
+    expected = value.cumsum(1) / torch.arange(1, 4)[:, None] if "causal" in function.__name__ else value.mean(1, True)
+    agrees(function(query, key, value)[0], expected.expand(1, 3, 4))
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -146,12 +279,28 @@ def test_fast_is_the_same_whatever_the_block(agrees, monkeypatch, function, size
     monkeypatch.setattr(fast, "CHUNK", size)
     monkeypatch.setattr(fast, "BLOCK", size)
     leaves = [tensor.requires_grad_() for tensor in inputs(function)]
-    reference = globals()[function.__name__]
-    results = [call(*leaves, mask)[0] for call in (function, reference)]
+    results = [call(*leaves, mask)[0] for call in (function, getattr(reference, function.__name__))]
     agrees(*results)
     gradients = [torch.autograd.grad(result.square().sum(), leaves) for result in results]
     for ours, theirs in zip(*gradients, strict=True):
         agrees(ours, theirs)
+
+
+@every
+@pytest.mark.parametrize("n", [0, 1, 2, 63, 64, 65, 130])
+def test_the_form_without_a_loop_is_the_same(agrees, monkeypatch, function, n):
+    """What a program holds that torch compiles or exports, for every length; 64 positions are one chunk."""
+    leaves = [tensor.requires_grad_() for tensor in inputs(function, n=n)]
+    for mask in (None, torch.rand(2, 1, n) < 0.6):
+        outs = [function(*leaves, mask)[0]]
+        with monkeypatch.context() as patch:
+            patch.setattr(reference, "records", lambda: True)
+            patch.setattr(fast, "records", lambda: True)
+            outs.append(function(*leaves, mask)[0])
+        agrees(*outs)
+        gradients = [torch.autograd.grad(out.square().sum(), leaves, materialize_grads=True) for out in outs]
+        for mine, other in zip(*gradients, strict=True):
+            agrees(mine, other)
 
 
 @pytest.mark.parametrize("function", [fast.linear_attention, fast.causal_linear_attention], ids=["full", "causal"])
@@ -199,7 +348,7 @@ def test_with_the_features_of_exp_it_is_torchs_softmax_attention(agrees, functio
 @pytest.mark.interop
 @causal
 def test_agrees_with_rwkv(agrees, function):
-    """RWKV's mixing of time is this, one feature wide: without decay and bonus, w = exp(k). Its state is S and z."""
+    """RWKV's mixing of time is this, with one feature: without decay and bonus, w = exp(k). Its state is S and z."""
     rwkv = pytest.importorskip("transformers.models.rwkv.modeling_rwkv")
     key, value = torch.randn(2, 9, 3), torch.randn(2, 9, 3)
     no_decay, no_bonus = torch.full((3,), -torch.inf), torch.zeros(3)
@@ -237,12 +386,29 @@ def test_long_inputs_do_not_overflow_half_precision(agrees, function, dtype, aut
 @every
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_learned_features_are_left_to_autocast(agrees, function, dtype):
-    """The sums are made without it, the features with it: the weights of the map stay in float32."""
+    """The sums are made without it, the features with it: the weights of the feature map stay in float32.
+
+    The output has the dtype of autocast, as of any matrix product, and a gradient that of its input.
+    """
     layer, (query, key, value) = torch.nn.Linear(3, 6), inputs(function, dtype=torch.float32)
     with torch.autocast("cpu", torch.bfloat16):
-        output = function(*(x.to(dtype) for x in (query, key, value)), feature_map=lambda x: layer(x).relu())[0]
-    assert output.dtype == dtype
+        leaves = [x.to(dtype).requires_grad_() for x in (query, key, value)]
+        output = function(*leaves, feature_map=lambda x: layer(x).relu())[0]
+    assert output.dtype == torch.bfloat16
+    output.float().sum().backward()
+    assert all(leaf.grad is not None and leaf.grad.dtype == dtype for leaf in leaves)
     expected = function(query, key, value, feature_map=lambda x: layer(x).relu())[0]
+    agrees(output, expected, torch.bfloat16)
+
+
+def test_step_under_autocast(agrees):
+    """The output as any matrix product, the state in float32."""
+    query, key, value = inputs(dtype=torch.float32)
+    expected, _ = step_by_step(query, key, value)
+    with torch.autocast("cpu", torch.bfloat16):
+        output, state = step_by_step(query, key, value)
+    assert output.dtype == torch.bfloat16
+    assert [sums.dtype for sums in state] == [torch.float32] * 2
     agrees(output, expected, torch.bfloat16)
 
 
@@ -279,25 +445,24 @@ def test_the_scale_of_the_features_cancels(agrees, function, scale):
 
 @every
 @pytest.mark.refusal
-def test_refuses_query_and_key_of_two_widths(function):
+def test_refuses_query_and_key_of_two_sizes(refuses, function):
     query, key, value = inputs(function)
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the words are compared whole
-        function(query[..., :2], key, value)
-    n_q = query.shape[1]
-    assert str(refusal.value) == (
-        f"{function.__name__}: query and key must agree in d_k, got query (2, {n_q}, 2) with d_k=2, "
-        "key (2, 7, 3) with d_k=3."
+    refuses(
+        lambda: function(query[..., :2], key, value),
+        ValueError,
+        f"{function.__name__}: query and key must agree in d_k, got query (2, {query.shape[1]}, 2) with d_k=2, "
+        "key (2, 7, 3) with d_k=3.",
     )
 
 
 @causal
 @pytest.mark.refusal
-def test_causal_refuses_other_numbers_of_queries_than_of_keys(function):
+def test_causal_refuses_other_numbers_of_queries_than_of_keys(refuses, function):
     query, key, value = inputs()
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the words are compared whole
-        function(query[:, :5], key, value)
-    assert str(refusal.value) == (
-        "causal_linear_attention: query and key must agree in n, got query (2, 5, 3) with n=5, key (2, 7, 3) with n=7."
+    refuses(
+        lambda: function(query[:, :5], key, value),
+        ValueError,
+        "causal_linear_attention: query and key must agree in n, got query (2, 5, 3) with n=5, key (2, 7, 3) with n=7.",
     )
 
 
@@ -309,6 +474,10 @@ def state(kv=(2, 3, 11), k=(2, 3), dtype=torch.float64):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
+        ({"query": [0.0]}, TypeError, "query must be a torch.Tensor, got list."),
+        ({"state": torch.zeros(2, 3, 11).double()}, TypeError, "state must be the pair (S, z), got torch.Tensor."),
+        ({"state": (torch.zeros(2, 3),)}, TypeError, "state must be the pair (S, z), got tuple."),
+        ({"state": (torch.zeros(2, 3, 11), None)}, TypeError, "z must be a torch.Tensor, got NoneType."),
         ({"query": torch.zeros(())}, ValueError, "query must be (..., d_k), got shape ()."),
         (
             {"key": torch.zeros(3)},
@@ -358,8 +527,6 @@ def state(kv=(2, 3, 11), k=(2, 3), dtype=torch.float64):
         ),
     ],
 )
-def test_step_refusals(change, error, words):
-    given = dict(zip(("query", "key", "value"), (tensor[:, 0] for tensor in inputs()), strict=True))
-    with pytest.raises(error) as refusal:
-        linear_attention_step(**{**given, **change})
-    assert str(refusal.value) == f"linear_attention_step: {words}"
+def test_step_refusals(refuses, change, error, words):
+    qkv = dict(zip(("query", "key", "value"), (tensor[:, 0] for tensor in inputs()), strict=True))
+    refuses(lambda: linear_attention_step(**{**qkv, **change}), error, f"linear_attention_step: {words}")

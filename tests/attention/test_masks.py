@@ -189,12 +189,12 @@ def test_finite_scores_give_weights_of_sum_one_or_zero(agrees, data, dtype):
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("mask", [None, torch.tensor([[True, True, False]])], ids=["all", "some"])
 def test_rows_far_below_zero_are_weighed_as_any_other(agrees, dtype, mask):
-    """All scores below -10000: nothing that stands in for minus infinity may reach so high."""
+    """All scores below -10000: nothing that replaces minus infinity may be as large."""
     scores = torch.tensor([[-5e4, -4.9e4, 0.0 if mask is not None else -6e4]]).to(dtype)
     agrees(masked_softmax(scores, mask), torch.tensor([[0.0, 1.0, 0.0]]))
-    lowest = torch.full((1, 3), torch.finfo(dtype).min, dtype=dtype)
+    smallest = torch.full((1, 3), torch.finfo(dtype).min, dtype=dtype)
     alike = torch.ones(1, 3).double() / 3 if mask is None else torch.tensor([[0.5, 0.5, 0.0]])
-    agrees(masked_softmax(lowest, mask), alike)
+    agrees(masked_softmax(smallest, mask), alike)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
