@@ -1,10 +1,11 @@
 """Additive attention against its definition, Keras and a composition of torch's own layers.
 
-What every attention must do is in test_attend.py.
+What every attention must do is in test_attend.py and test_ways_of_torch.py.
 """
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -29,7 +30,7 @@ def inputs(dtype=torch.float64, n_q=5, n_k=7):
 @both
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("mask", [None, MASK], ids=["all", "some"])
-def test_agrees_with_oracle_when_all_widths_differ(agrees, arrays, function, dtype, mask):
+def test_agrees_with_oracle_when_all_sizes_differ(agrees, arrays, function, dtype, mask):
     qkv, weights = inputs(dtype)
     named = dict(zip(weights, arrays(*weights.values()), strict=True))
     for ours, expected in zip(function(*qkv, mask, **weights), oracle(*arrays(*qkv, mask), **named), strict=True):
@@ -64,9 +65,29 @@ def test_fast_is_the_same_whatever_the_block(agrees, monkeypatch, rows, training
             agrees(mine, reference)
 
 
+def test_fast_computes_a_block_again_for_its_gradient(monkeypatch):
+    """Each of five blocks twice in training, once without gradients; a single block is kept."""
+    count, block = [], fast._block
+    monkeypatch.setattr(fast, "_block", lambda *parts: count.append(parts) or block(*parts))
+    qkv, weights = inputs()
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 1)
+    fast.additive_attention(*qkv, MASK, **weights)
+    assert len(count) == 5
+    count.clear()
+    leaves = [tensor.requires_grad_() for tensor in weights.values()]
+    output, _ = fast.additive_attention(*qkv, MASK, **weights)
+    assert len(count) == 5
+    torch.autograd.grad(output.sum(), leaves)
+    assert len(count) == 10
+    monkeypatch.setattr(fast, "BLOCK_BYTES", 2**20)
+    count.clear()
+    torch.autograd.grad(fast.additive_attention(*qkv, MASK, **weights)[0].sum(), leaves)
+    assert len(count) == 1
+
+
 @pytest.mark.parametrize("training", [False, True])
 def test_fast_never_forms_the_whole_hidden_layer(training):
-    """No tensor that is made, kept or handed on is larger than a block, the scores or the inputs."""
+    """No tensor that is made is larger than a block, the scores or the inputs."""
     (query, key, value), weights = inputs(torch.float32, n_q=600, n_k=500)
     if training:
         weights = {name: weight.requires_grad_() for name, weight in weights.items()}
@@ -106,6 +127,28 @@ def test_module_is_the_function_with_its_own_weights(agrees):
         assert parameter.grad.abs().sum() > 0, name
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch's: it has parametrizations for these now
+@pytest.mark.parametrize("change", [nn.utils.weight_norm, nn.utils.spectral_norm], ids=lambda change: change.__name__)
+def test_module_takes_weights_that_a_hook_makes(agrees, change):
+    """Before each call of a layer; other hooks are for calls, and there is none."""
+    attend = AdditiveAttention(d_q=3, d_k=4, d_a=6).double()
+    change(attend.query_proj)
+    called = []
+    attend.query_proj.register_forward_pre_hook(lambda *_: called.append(True))
+    (query, key, value), _ = inputs()
+    optimizer = torch.optim.SGD(attend.parameters(), lr=0.5)
+    for _ in range(2):
+        optimizer.zero_grad()
+        attend(query, key, value, MASK)[0].square().sum().backward()
+        optimizer.step()
+    attend.eval()
+    output, _ = attend(query, key, value, MASK)
+    assert not called
+    attend.query_proj(query)  # makes the weight
+    w_q, w_k, v_a = attend.query_proj.weight, attend.key_proj.weight, attend.score_proj.weight[0]
+    agrees(output, additive_attention(query, key, value, MASK, w_q=w_q, w_k=w_k, v_a=v_a)[0])
+
+
 @both
 def test_agrees_with_a_composition_of_torch_layers(agrees, function):
     """Written here, but another way: one linear layer over query and key side by side, pair by pair.
@@ -130,14 +173,14 @@ def test_agrees_with_a_composition_of_torch_layers(agrees, function):
 @pytest.mark.interop
 @both
 def test_agrees_with_keras(agrees, keras, function):
-    """Keras' layer leaves the two maps to its user and keeps v_a as `scale`; on its torch backend, with a mask."""
+    """Keras' layer leaves the projections to its user and has v_a as `scale`; on its torch backend, with a mask."""
     (query, key, value), weights = inputs()
     real = torch.arange(7) < torch.tensor([[4], [7]])
     theirs = keras.layers.AdditiveAttention(dtype="float64")
-    mapped = [query @ weights["w_q"].mT, value, key @ weights["w_k"].mT]
-    theirs.build([tuple(tensor.shape) for tensor in mapped])
+    projected = [query @ weights["w_q"].mT, value, key @ weights["w_k"].mT]
+    theirs.build([tuple(tensor.shape) for tensor in projected])
     theirs.set_weights([weights["v_a"].numpy()])
-    expected_output, expected_weights = theirs(mapped, mask=[None, real], return_attention_scores=True)
+    expected_output, expected_weights = theirs(projected, mask=[None, real], return_attention_scores=True)
     output, weight = function(query, key, value, real[:, None], **weights)
     agrees(output, expected_output, torch.float32)
     agrees(weight, expected_weights)
@@ -148,6 +191,14 @@ def test_agrees_with_keras(agrees, keras, function):
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
+        ({"w_q": np.zeros((6, 3))}, TypeError, "w_q must be a torch.Tensor, got numpy.ndarray."),
+        ({"w_k": [[0.0]]}, TypeError, "w_k must be a torch.Tensor, got list."),
+        ({"v_a": None}, TypeError, "v_a must be a torch.Tensor, got NoneType."),
+        (
+            {"w_k": torch.zeros(6, 4, device="meta")},
+            ValueError,
+            "query, w_q, w_k and v_a must be on one device, got query on cpu, w_q on cpu, w_k on meta, v_a on cpu.",
+        ),
         ({"w_q": torch.zeros(6)}, ValueError, "w_q must be (d_a, d_q), got shape (6,)."),
         ({"w_k": torch.zeros(1, 6, 4)}, ValueError, "w_k must be (d_a, d_k), got shape (1, 6, 4)."),
         ({"v_a": torch.zeros(1, 6)}, ValueError, "v_a must be (d_a,), got shape (1, 6)."),
@@ -175,11 +226,9 @@ def test_agrees_with_keras(agrees, keras, function):
         ),
     ],
 )
-def test_refusals(function, change, error, words):
+def test_refusals(refuses, function, change, error, words):
     qkv, weights = inputs(torch.float32)
-    with pytest.raises(error) as refusal:
-        function(*qkv, **{**weights, **change})
-    assert str(refusal.value) == f"additive_attention: {words}"
+    refuses(lambda: function(*qkv, **{**weights, **change}), error, f"additive_attention: {words}")
 
 
 @pytest.mark.refusal
@@ -189,9 +238,9 @@ def test_refusals(function, change, error, words):
         ((0, 4, 6), ValueError, "AdditiveAttention: d_q must be at least 1, got 0."),
         ((3, -1, 6), ValueError, "AdditiveAttention: d_k must be at least 1, got -1."),
         ((3, 4, 6.0), TypeError, "AdditiveAttention: d_a must be an int, got float."),
+        ((True, 4, 6), TypeError, "AdditiveAttention: d_q must be an int, got bool."),
+        ((3, np.int64(4), 6), TypeError, "AdditiveAttention: d_k must be an int, got numpy.int64."),
     ],
 )
-def test_module_refusals(sizes, error, words):
-    with pytest.raises(error) as refusal:
-        AdditiveAttention(*sizes)
-    assert str(refusal.value) == words
+def test_module_refusals(refuses, sizes, error, words):
+    refuses(lambda: AdditiveAttention(*sizes), error, words)

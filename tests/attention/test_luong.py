@@ -1,6 +1,6 @@
 """Luong's three scores against their definition, Keras, torch's bilinear form and each other.
 
-What every attention must do is in test_attend.py.
+What every attention must do is in test_attend.py and test_ways_of_torch.py.
 """
 
 import copy
@@ -58,7 +58,7 @@ def module(score):
 @each
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("mask", [None, MASK], ids=["all", "some"])
-def test_agrees_with_oracle_when_all_widths_differ(agrees, arrays, function, dtype, mask):
+def test_agrees_with_oracle_when_all_sizes_differ(agrees, arrays, function, dtype, mask):
     qkv, weights = inputs(function, dtype)
     named = dict(zip(weights, arrays(*weights.values()), strict=True))
     expected = getattr(oracle, function.__name__)(*arrays(*qkv, mask), **named)
@@ -84,7 +84,7 @@ def test_gradient_of_inputs_and_weights(function, mask):
 
 @pytest.mark.interop
 def test_dot_agrees_with_keras(agrees, keras):
-    """Keras' layer leaves the score unscaled too, when told so; on its torch backend, with a mask."""
+    """Keras' layer leaves the score unscaled with `use_scale=False`; on its torch backend, with a mask."""
     (query, key, value), _ = inputs(dot_attention)
     real = torch.arange(7) < torch.tensor([[4], [7]])
     theirs = keras.layers.Attention(use_scale=False, score_mode="dot", dtype="float64")
@@ -144,7 +144,7 @@ def test_concat_is_additive_attention_with_its_matrix_split_in_two(agrees, seed)
 
 
 @given(seed=st.integers(0, 999))
-def test_general_is_the_dot_product_of_the_query_with_the_mapped_key(agrees, seed):
+def test_general_is_the_dot_product_of_the_query_with_the_projected_key(agrees, seed):
     torch.manual_seed(seed)
     (query, key, value), weights = inputs(general_attention)
     expected = dot_attention(query, key @ weights["w_a"].mT, value, MASK)
@@ -170,7 +170,7 @@ def test_dot_is_general_with_the_identity_and_scaled_with_its_scale_undone(agree
 
 
 @given(seed=st.integers(0, 999))
-def test_dot_does_not_change_when_query_and_key_are_turned_together(agrees, seed):
+def test_dot_does_not_change_when_query_and_key_are_rotated_together(agrees, seed):
     torch.manual_seed(seed)
     (query, key, value), _ = inputs(dot_attention)
     turn = torch.linalg.qr(torch.randn(4, 4).double())[0]
@@ -217,7 +217,7 @@ def model_with(score):
 def test_seq2seq_agrees_with_its_definition(agrees, arrays, score):
     model, mask = model_with(score), padding_mask(LENGTHS, 7)[:, 0]
     state = {name: w.detach().numpy() for name, w in model.state_dict().items()}
-    maps = {
+    weights_of = {
         "dot": {},
         "general": {"w_a": state.get("decoder.attend.key_proj.weight")},
         "concat": {
@@ -225,7 +225,7 @@ def test_seq2seq_agrees_with_its_definition(agrees, arrays, score):
             "v_a": state.get("decoder.attend.score_proj.weight", [None])[0],
         },
     }
-    attend = partial(getattr(oracle, f"{score}_attention"), **maps[score])
+    attend = partial(getattr(oracle, f"{score}_attention"), **weights_of[score])
     expected, looked = seq2seq_oracle(*arrays(SOURCE, TARGET, mask), weights=state, attend=attend)
     logits, weights = model(SOURCE, TARGET, mask)
     agrees(logits, expected)
@@ -258,6 +258,9 @@ def test_seq2seq_reads_no_padding(agrees, score):
             ValueError,
             "query and key must agree in d_k, got query (2, 5, 3) with d_k=3, key (2, 7, 4) with d_k=4.",
         ),
+        (general_attention, {"w_a": None}, TypeError, "w_a must be a torch.Tensor, got NoneType."),
+        (concat_attention, {"w_a": [[0.0]]}, TypeError, "w_a must be a torch.Tensor, got list."),
+        (concat_attention, {"v_a": (0.0,)}, TypeError, "v_a must be a torch.Tensor, got tuple."),
         (general_attention, {"w_a": torch.zeros(3)}, ValueError, "w_a must be (d_q, d_k), got shape (3,)."),
         (
             general_attention,
@@ -299,12 +302,10 @@ def test_seq2seq_reads_no_padding(agrees, score):
         ),
     ],
 )
-def test_refusals(function, change, error, words):
+def test_refusals(refuses, function, change, error, words):
     qkv, weights = inputs(function, torch.float32)
     given = {**dict(zip(("query", "key", "value"), qkv, strict=True)), **weights, **change}
-    with pytest.raises(error) as refusal:
-        function(**given)
-    assert str(refusal.value) == f"{function.__name__}: {words}"
+    refuses(lambda: function(**given), error, f"{function.__name__}: {words}")
 
 
 @pytest.mark.refusal
@@ -329,8 +330,6 @@ def test_refusals(function, change, error, words):
         ((4, 4, "dot", 6), ValueError, "score 'dot' has no hidden layer: leave d_a out, got d_a=6."),
     ],
 )
-def test_module_refusals(sizes, error, words):
+def test_module_refusals(refuses, sizes, error, words):
     d_q, d_k, score, d_a = sizes
-    with pytest.raises(error) as refusal:
-        LuongAttention(d_q, d_k, score=score, d_a=d_a)
-    assert str(refusal.value) == f"LuongAttention: {words}"
+    refuses(lambda: LuongAttention(d_q, d_k, score=score, d_a=d_a), error, f"LuongAttention: {words}")

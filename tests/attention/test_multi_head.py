@@ -1,9 +1,10 @@
 """Multi-head attention against its definition, against torch, Keras, Hugging Face and x-transformers, and its own laws.
 
-What every attention must do is in test_attend.py.
+What every attention must do is in test_attend.py and test_ways_of_torch.py.
 """
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from attnref import AdditiveAttention, MultiHeadAttention, causal_mask, padding_mask, scaled_dot_product_attention
+from attnref import (
+    AdditiveAttention,
+    EfficientAttention2d,
+    MultiHeadAttention,
+    additive_attention,
+    causal_mask,
+    padding_mask,
+    scaled_dot_product_attention,
+)
+from attnref._checks import check_attend
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast
 from attnref.oracle.multi_head import multi_head_attention as oracle
 
@@ -43,7 +53,7 @@ def inputs(*batch, d_model=12):
     ("d_model", "num_heads", "d_k", "d_v"),
     [(12, 3, None, None), (10, 3, 2, 6), (10, 3, 6, 2), (4, 4, None, 3), (6, 2, 5, None), (5, 1, None, None)],
 )
-def test_agrees_with_oracle_whatever_the_widths(agrees, arrays, attend, bias, d_model, num_heads, d_k, d_v):
+def test_agrees_with_oracle_whatever_the_sizes(agrees, arrays, attend, bias, d_model, num_heads, d_k, d_v):
     module = make(d_model, num_heads, d_k=d_k, d_v=d_v, bias=bias, attend=attend)
     tensors = (*inputs(BATCH, d_model=d_model), EMPTY)
     output, weights = module(*tensors)
@@ -58,16 +68,21 @@ def test_agrees_with_oracle_whatever_the_widths(agrees, arrays, attend, bias, d_
 
 
 def test_oracle_stands_alone():
-    """Two heads of width 1 that see one number each of the input, and swap the two in the output."""
+    """Two heads of size 1 that see one number each of the input, and swap the two in the output."""
     eye, swap = np.eye(2), np.array([[0.0, 1.0], [1.0, 0.0]])
-    maps = {"query_proj.weight": 0 * eye, "key_proj.weight": eye, "value_proj.weight": eye, "output_proj.weight": swap}
+    weights = {
+        "query_proj.weight": 0 * eye,
+        "key_proj.weight": eye,
+        "value_proj.weight": eye,
+        "output_proj.weight": swap,
+    }
     x = np.array([[2.0, 10.0], [4.0, 30.0]])
-    output, weights = oracle(x, x, x, np.tri(2, dtype=bool), num_heads=2, **maps)
-    assert weights.tolist() == [[[1.0, 0.0], [0.5, 0.5]]] * 2
+    output, found = oracle(x, x, x, np.tri(2, dtype=bool), num_heads=2, **weights)
+    assert found.tolist() == [[[1.0, 0.0], [0.5, 0.5]]] * 2
     assert output.tolist() == [[10.0, 2.0], [20.0, 3.0]]
 
 
-def test_widths_are_shared_out_unless_given():
+def test_d_model_is_shared_by_the_heads_unless_sizes_are_given():
     shapes = {
         name: [tuple(p.shape) for p in MultiHeadAttention(12, 3, **options).parameters()]
         for name, options in {"shared": {}, "d_k": {"d_k": 5}, "d_v": {"d_v": 2}}.items()
@@ -84,7 +99,7 @@ def test_widths_are_shared_out_unless_given():
 
 @both
 def test_is_its_heads_one_by_one(agrees, attend):
-    """Each head with its own slices of the maps, and torch's single-head function, one after the other."""
+    """Each head with its own slices of the weights, and torch's single-head function, one after the other."""
     module = make(10, 3, d_k=2, d_v=4, attend=attend)
     query, key, value = inputs(BATCH, d_model=10)
     each = []
@@ -99,7 +114,7 @@ def test_is_its_heads_one_by_one(agrees, attend):
 @with_bias
 @pytest.mark.parametrize("order", [(2, 0, 1), (1, 0, 2)])
 def test_the_order_of_the_heads_changes_nothing_but_the_order_of_the_weights(agrees, bias, order):
-    """If the rows of the first three maps and the columns of the last move with their head."""
+    """If the rows of the first three projections and the columns of the last move with their head."""
     module, moved = (make(10, 3, d_k=2, d_v=4, bias=bias) for _ in range(2))
     rows = {size: torch.cat([torch.arange(size * h, size * h + size) for h in order]) for size in (2, 4)}
     with torch.no_grad():
@@ -116,21 +131,21 @@ def test_the_order_of_the_heads_changes_nothing_but_the_order_of_the_weights(agr
     agrees(moved_weights, weights[:, list(order)])
 
 
-def test_a_narrow_head_is_a_wide_one_with_rows_of_zero(agrees):
-    """Split heads are full-width heads whose other rows are zero, the queries longer by the root of the widths."""
-    split, wide = make(12, 3), make(12, 3, d_k=12, d_v=12)
+def test_a_small_head_is_a_large_one_with_rows_of_zero(agrees):
+    """Heads of size 4 are heads of size 12 whose other rows are zero, the queries longer by the root of 12 / 4."""
+    split, large = make(12, 3), make(12, 3, d_k=12, d_v=12)
     with torch.no_grad():
-        for parameter in wide.parameters():
+        for parameter in large.parameters():
             parameter.zero_()
         for h in range(3):
-            own, room = slice(4 * h, 4 * h + 4), slice(12 * h, 12 * h + 4)
-            wide.query_proj.weight[room] = split.query_proj.weight[own] * (12 / 4) ** 0.5
-            wide.key_proj.weight[room] = split.key_proj.weight[own]
-            wide.value_proj.weight[room] = split.value_proj.weight[own]
-            wide.output_proj.weight[:, room] = split.output_proj.weight[:, own]
+            own, first = slice(4 * h, 4 * h + 4), slice(12 * h, 12 * h + 4)
+            large.query_proj.weight[first] = split.query_proj.weight[own] * (12 / 4) ** 0.5
+            large.key_proj.weight[first] = split.key_proj.weight[own]
+            large.value_proj.weight[first] = split.value_proj.weight[own]
+            large.output_proj.weight[:, first] = split.output_proj.weight[:, own]
     tensors = (*inputs(BATCH), EMPTY)
-    for narrow, broad in zip(split(*tensors), wide(*tensors), strict=True):
-        agrees(broad, narrow)
+    for ours, expected in zip(large(*tensors), split(*tensors), strict=True):
+        agrees(ours, expected)
 
 
 def test_takes_any_attention(agrees):
@@ -200,7 +215,7 @@ def test_agrees_with_torch(agrees, attend, bias, kind):
     assert (weights is None) == (attend is fast)
     if weights is not None:
         agrees(weights, expected_weights)
-        agrees(weights.mean(1), theirs(*tensors, **given)[1])  # what torch hands out unless told otherwise
+        agrees(weights.mean(1), theirs(*tensors, **given)[1])  # torch's default: averaged over the heads
 
     of_ours, of_theirs = (torch.autograd.grad(out.square().sum(), tensors) for out in (output, expected_output))
     for mine, other in zip(of_ours, of_theirs, strict=True):
@@ -227,6 +242,44 @@ def test_weights_from_torch_are_copies_of_the_same_dtype(bias):
             parameter.zero_()
     assert all(torch.equal(p, old) for p, old in zip(ours.parameters(), before, strict=True))
     assert MultiHeadAttention.from_torch(nn.MultiheadAttention(12, 3, device="meta")).query_proj.weight.is_meta
+
+
+def test_from_torch_keeps_what_is_frozen_and_the_mode():
+    theirs = nn.MultiheadAttention(12, 3).eval()
+    theirs.in_proj_weight.requires_grad_(False)
+    ours = MultiHeadAttention.from_torch(theirs)
+    frozen = {name for name, parameter in ours.named_parameters() if not parameter.requires_grad}
+    assert frozen == {"query_proj.weight", "key_proj.weight", "value_proj.weight"}
+    assert not any(part.training for part in ours.modules())
+    assert all(part.training for part in MultiHeadAttention.from_torch(theirs.train()).modules())
+
+
+def test_from_torch_leaves_an_attend_with_weights_as_it_is():
+    attend = AdditiveAttention(4, 4, 6).double()
+    before = {name: weight.clone() for name, weight in attend.state_dict().items()}
+    theirs = nn.MultiheadAttention(12, 3, dtype=torch.float64).eval()
+    ours = MultiHeadAttention.from_torch(theirs, attend=attend)
+    assert ours.attend is attend
+    assert attend.training
+    assert all(torch.equal(weight, before[name]) for name, weight in attend.state_dict().items())
+    x = torch.randn(2, 5, 12).double()
+    assert ours(x, x, x)[0].shape == x.shape
+
+
+@both
+def test_a_nan_in_padding_reaches_no_real_position_and_no_weight(agrees, attend):
+    """Self-attention: the padding is among the queries, the keys and the values."""
+    module, real = make(bias=True, attend=attend), torch.arange(N_K) < torch.tensor([[4], [7]])
+    x = torch.randn(BATCH, N_K, 12).double()
+    gradients, outputs = [], []
+    for padding in (0.0, torch.nan):
+        padded = x.masked_fill(~real[..., None], padding)
+        output, _ = module(padded, padded, padded, real[:, None])
+        outputs.append(output[real])
+        gradients.append(torch.autograd.grad(output[real].square().sum(), list(module.parameters())))
+    agrees(outputs[1], outputs[0])
+    for ours, expected in zip(*reversed(gradients), strict=True):
+        agrees(ours, expected)
 
 
 def test_a_class_made_from_it_comes_from_torch_as_itself():
@@ -287,7 +340,7 @@ def test_agrees_with_keras(agrees, keras, attend, bias):
 @pytest.mark.interop
 @both
 def test_agrees_with_hugging_face(agrees, attend):
-    """BERT's attention and the map after it, without what comes between that map and the next layer."""
+    """BERT's attention and the projection after it, without what comes between that and the next layer."""
     bert = pytest.importorskip("transformers.models.bert.modeling_bert")
     config = bert.BertConfig(hidden_size=12, num_attention_heads=3, attention_probs_dropout_prob=0.0)
     config._attn_implementation = "eager"
@@ -323,38 +376,143 @@ def test_agrees_with_hugging_face(agrees, attend):
             TypeError,
             "attend must be a callable (query, key, value, mask) -> (output, weights), got None.",
         ),
+        (
+            (4, 2),
+            {"attend": AdditiveAttention},
+            TypeError,
+            "attend must be a function or an instance (query, key, value, mask) -> (output, weights), "
+            "got the class AdditiveAttention; make one first: AdditiveAttention(...).",
+        ),
+        (
+            (4, 2),
+            {"attend": additive_attention},
+            TypeError,
+            "attend must take (query, key, value, mask), "
+            "got additive_attention(query, key, value, mask, w_q, w_k, v_a).",
+        ),
+        (
+            (4, 2),
+            {"attend": EfficientAttention2d(4, d_k=2, d_v=2, num_heads=1)},
+            TypeError,
+            "attend must take (query, key, value, mask), got EfficientAttention2d(x, mask).",
+        ),
+        (
+            (4, 2),
+            {"attend": lambda query, key, value: None},
+            TypeError,
+            "attend must take (query, key, value, mask), got <lambda>(query, key, value).",
+        ),
     ],
 )
-def test_refusals_when_made(arguments, options, error, words):
-    with pytest.raises(error) as refusal:
-        MultiHeadAttention(*arguments, **options)
-    assert str(refusal.value) == f"MultiHeadAttention: {words}"
+def test_refusals_when_made(refuses, arguments, options, error, words):
+    refuses(lambda: MultiHeadAttention(*arguments, **options), error, f"MultiHeadAttention: {words}")
 
 
-def test_heads_of_their_own_width_need_not_divide():
+@pytest.mark.parametrize("optional", [False, True])
+@pytest.mark.refusal
+def test_where_attention_is_optional_none_is_no_refusal(refuses, optional):
+    words = "a callable (query, key, value, mask) -> (output, weights), got"
+    if optional:
+        check_attend("Model", None)
+        refuses(lambda: check_attend("Model", 3), TypeError, f"Model: attend must be None or {words} 3.")
+    else:
+        call = lambda: check_attend("Model", None, optional=False)  # noqa: E731
+        refuses(call, TypeError, f"Model: attend must be {words} None.")
+
+
+def test_takes_whatever_can_be_called_so():
+    """A partial function, an object with __call__, one with other arguments that have defaults, one not in Python."""
+
+    class Own:
+        def __call__(self, query, key, value, mask=None, scale=1.0):
+            return scaled_dot_product_attention(scale * query, key, value, mask)
+
+    compiled = torch.compile(scaled_dot_product_attention, backend="eager")
+    doubled = partial(Own(), scale=2.0)
+    x = torch.randn(2, 5, 12)
+    with torch.no_grad():
+        for attend in (Own(), doubled, compiled, lambda *inputs: Own()(*inputs)):
+            assert MultiHeadAttention(12, 3, attend=attend)(x, x, x)[0].shape == x.shape
+    check_attend("Model", max)  # has no signature
+
+
+def pair(change):
+    """An attend that returns something else."""
+    return lambda *inputs: change(*scaled_dot_product_attention(*inputs))
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(
+    ("change", "error", "words"),
+    [
+        (lambda output, weights: output, TypeError, "a pair (output, weights), got torch.Tensor."),
+        (lambda output, weights: [output, weights], TypeError, "a pair (output, weights), got list of 2."),
+        (lambda output, weights: (output,), TypeError, "a pair (output, weights), got tuple of 1."),
+        (
+            lambda output, weights: (output.numpy(), None),
+            TypeError,
+            "(output, weights), two tensors or a tensor and None, got (numpy.ndarray, NoneType).",
+        ),
+        (
+            lambda output, weights: (output, weights.tolist()),
+            TypeError,
+            "(output, weights), two tensors or a tensor and None, got (torch.Tensor, list).",
+        ),
+        (
+            lambda output, weights: (output.mT, weights),
+            ValueError,
+            "output (..., n_q, d_v) = (2, 3, 5, 4), got shape (2, 3, 4, 5).",
+        ),
+        (
+            lambda output, weights: (output.double(), weights),
+            TypeError,
+            "output in the dtype of value, torch.float32, got torch.float64.",
+        ),
+    ],
+)
+def test_refuses_what_attend_returns(refuses, change, error, words):
+    query, memory = torch.ones(2, 5, 12), torch.ones(2, 7, 12)
+    with torch.no_grad():
+        module = MultiHeadAttention(12, 3, attend=pair(change))
+        refuses(lambda: module(query, memory, memory), error, f"MultiHeadAttention: attend must return {words}")
+
+
+@pytest.mark.refusal
+def test_refuses_weights_of_another_shape():
+    module = MultiHeadAttention(12, 3, attend=pair(lambda output, weights: (output, weights.mT)))
+    query, memory = torch.ones(2, 5, 12), torch.ones(2, 7, 12)
+    with pytest.raises(ValueError, match=r"^MultiHeadAttention: attend must return weights .*got shape \(2, 3, 7, 5\)"):
+        module(query, memory, memory)
+
+
+def test_attend_may_follow_autocast():
+    module = MultiHeadAttention(12, 3, attend=pair(lambda output, weights: (output.bfloat16(), weights)))
+    x = torch.ones(2, 5, 12)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module(x, x, x)[0].dtype == torch.bfloat16
+
+
+def test_heads_of_their_own_size_need_not_divide():
     x = torch.randn(3, 100)
     assert MultiHeadAttention(100, 8, d_k=12, d_v=13)(x, x, x)[0].shape == (3, 100)
 
 
 @pytest.mark.refusal
 @pytest.mark.parametrize("which", ["query", "key", "value"])
-def test_refuses_another_width(which):
+def test_refuses_another_size(refuses, which):
     given = {name: torch.zeros(2, 5, 10 if name == which else 12) for name in ("query", "key", "value")}
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the words are compared whole
-        MultiHeadAttention(12, 3)(**given)
-    assert str(refusal.value) == (
-        f"MultiHeadAttention: {which} must have d_model=12, got {which} (2, 5, 10) with d_model=10."
-    )
+    words = f"MultiHeadAttention: {which} must have d_model=12, got {which} (2, 5, 10) with d_model=10."
+    refuses(lambda: MultiHeadAttention(12, 3)(**given), ValueError, words)
 
 
 @pytest.mark.refusal
-def test_refuses_another_dtype_than_its_weights():
+def test_refuses_another_dtype_than_its_weights(refuses):
     x = torch.zeros(2, 5, 12).double()
-    with pytest.raises(TypeError) as refusal:
-        MultiHeadAttention(12, 3)(x, x, x)
-    assert str(refusal.value) == (
-        "MultiHeadAttention: query and weights must share one dtype, got query torch.float64, weights torch.float32."
-    )
+    words = "query and weights must share one dtype, got query torch.float64, weights torch.float32"
+    refuses(lambda: MultiHeadAttention(12, 3)(x, x, x), TypeError, f"MultiHeadAttention: {words}.")
+    with torch.autocast("cpu"):
+        words += "; autocast leaves float64 as it is"
+        refuses(lambda: MultiHeadAttention(12, 3)(x, x, x), TypeError, f"MultiHeadAttention: {words}.")
 
 
 @pytest.mark.refusal
@@ -389,10 +547,19 @@ def test_refuses_another_dtype_than_its_weights():
         ),
     ],
 )
-def test_refuses_from_torch_what_it_has_not(module, error, words):
-    with pytest.raises(error) as refusal:
-        MultiHeadAttention.from_torch(module)
-    assert str(refusal.value) == f"MultiHeadAttention.from_torch: {words}"
+def test_refuses_from_torch_what_it_has_not(refuses, module, error, words):
+    refuses(lambda: MultiHeadAttention.from_torch(module), error, f"MultiHeadAttention.from_torch: {words}")
+
+
+@pytest.mark.refusal
+def test_refuses_from_torch_with_a_class_for_attend(refuses):
+    words = (
+        "attend must be a function or an instance (query, key, value, mask) -> (output, weights), "
+        "got the class AdditiveAttention; make one first: AdditiveAttention(...)."
+    )
+    theirs = nn.MultiheadAttention(12, 3)
+    call = lambda: MultiHeadAttention.from_torch(theirs, attend=AdditiveAttention)  # noqa: E731
+    refuses(call, TypeError, f"MultiHeadAttention.from_torch: {words}")
 
 
 @pytest.mark.refusal

@@ -1,6 +1,6 @@
 """Scaled dot-product attention against its definition and against those of torch and Hugging Face.
 
-What every attention must do is in test_attend.py.
+What every attention must do is in test_attend.py and test_ways_of_torch.py.
 """
 
 import math
@@ -26,7 +26,7 @@ MASK[1, 0, 2] = False  # a query that may attend to nothing
 
 @both
 @pytest.mark.parametrize(("d_k", "d_v"), [(4, 11), (11, 4), (1, 2), (64, 64)])
-def test_agrees_with_oracle_whatever_the_widths(agrees, arrays, attend, d_k, d_v):
+def test_agrees_with_oracle_whatever_the_sizes(agrees, arrays, attend, d_k, d_v):
     query, key, value = (torch.randn(3, 2, n, d).double() for n, d in ((5, d_k), (7, d_k), (7, d_v)))
     output, weights = attend(query, key, value, MASK)
     expected_output, expected_weights = oracle(*arrays(query, key, value, MASK))
@@ -36,7 +36,7 @@ def test_agrees_with_oracle_whatever_the_widths(agrees, arrays, attend, d_k, d_v
 
 
 def test_weights_by_hand():
-    """Two keys of width 4 that fit by 2 and by 0: after the division by 2, e to 1."""
+    """Two keys of size 4 with dot products of 2 and 0: after the division by 2, weights of e to 1."""
     _, weights = scaled_dot_product_attention(
         *(torch.tensor(x) for x in ([[2.0, 0, 0, 0]], [[1.0, 0, 0, 0], [0.0] * 4])), torch.eye(2)
     )
@@ -96,10 +96,9 @@ def test_agrees_with_hugging_face(agrees, attend):
         agrees(weights, expected_weights)
 
 
-def test_second_gradient():
-    query, key, value = (torch.randn(n, d).double().requires_grad_() for n, d in ((2, 3), (4, 3), (4, 2)))
-    mask = torch.tensor([[True, False, True, True], [False] * 4])
-    assert torch.autograd.gradgradcheck(lambda *qkv: scaled_dot_product_attention(*qkv, mask), (query, key, value))
+def leaves_of(*needed):
+    shapes = ((2, 3), (4, 3), (4, 2))
+    return [torch.randn(shape).double().requires_grad_(grad) for shape, grad in zip(shapes, needed, strict=True)]
 
 
 def test_fast_derivatives_where_one_tensor_is_key_and_value(agrees):
@@ -112,13 +111,64 @@ def test_fast_derivatives_where_one_tensor_is_key_and_value(agrees):
         agrees(ours, expected)
 
 
-def test_fast_without_a_width_gives_the_mean(agrees):
+def test_fast_gradient_is_the_kernels_and_the_second_that_of_the_reference(agrees, monkeypatch):
+    """Only where a second derivative is wanted the reference is computed, and only once."""
+    calls = []
+    reference = fast_module._reference
+    monkeypatch.setattr(fast_module, "_reference", lambda *inputs: calls.append(inputs) or reference(*inputs))
+    leaves = leaves_of(True, True, True)
+    with torch.no_grad():
+        fast(*leaves)
+    output = fast(*leaves)[0].square().sum()
+    first = torch.autograd.grad(output, leaves, retain_graph=True)
+    for ours, expected in zip(torch.autograd.grad(output, leaves, retain_graph=True), first, strict=True):
+        assert torch.equal(ours, expected)
+    assert not calls
+    again = torch.autograd.grad(output, leaves, create_graph=True)
+    assert len(calls) == 1
+    for ours, expected in zip(again, first, strict=True):
+        agrees(ours, expected)
+
+
+@pytest.mark.parametrize("needed", [(True, False, False), (False, True, True), (False, False, True)], ids=str)
+def test_fast_gradients_of_some_inputs(agrees, needed):
+    leaves = leaves_of(*needed)
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    for create_graph in (False, True):
+        gradients = [
+            torch.autograd.grad(attend(*leaves)[0].square().sum(), wanted, create_graph=create_graph)
+            for attend in (fast, scaled_dot_product_attention)
+        ]
+        for ours, expected in zip(*gradients, strict=True):
+            agrees(ours, expected)
+
+
+def test_fast_frees_its_graph_as_torch_does():
+    leaves = leaves_of(True, True, True)
+    output = fast(*leaves)[0].sum()
+    output.backward()
+    with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+        output.backward()
+
+
+def test_fast_gradient_of_a_gradient_under_autocast():
+    """The backward pass is outside of autocast, and in float32 again."""
+    query, key, value = (leaf.detach().float().requires_grad_() for leaf in leaves_of(True, True, True))
+    with torch.autocast("cpu", torch.bfloat16):
+        output, _ = fast(query, key, value)
+    (gradient,) = torch.autograd.grad(output.float().square().sum(), query, create_graph=True)
+    (second,) = torch.autograd.grad(gradient.square().sum(), query)
+    assert gradient.dtype == second.dtype == torch.float32
+    assert second.isfinite().all()
+
+
+def test_fast_without_d_k_gives_the_mean(agrees):
     query, key, value = torch.randn(2, 3, 0), torch.randn(2, 4, 0), torch.randn(2, 4, 5)
     agrees(fast(query, key, value)[0], value.mean(-2, keepdim=True).expand(2, 3, 5))
 
 
 def test_fast_stays_on_the_fused_kernel():
-    """Three axes, narrow values and a mask of one row each fall off torch's fast path unless they are prepared."""
+    """Three axes, small values and a mask of one row each fall off torch's fast path unless they are prepared."""
     query, key, value = torch.randn(3, 5, 8), torch.randn(3, 7, 8), torch.randn(3, 7, 2)
     mask = torch.ones(3, 1, 7, dtype=torch.bool)
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
@@ -129,7 +179,7 @@ def test_fast_stays_on_the_fused_kernel():
 
 
 def test_oracle_stands_alone():
-    """The definition, on numbers to be checked by eye: keys that all fit alike share the weight."""
+    """The definition, on numbers to be checked by eye: keys with equal scores share the weight."""
     output, weights = oracle(np.zeros((1, 2)), np.ones((4, 2)), np.array([[1.0], [2.0], [3.0], [6.0]]))
     assert weights.tolist() == [[0.25] * 4]
     assert output.tolist() == [[3.0]]
@@ -145,13 +195,10 @@ def test_scaling_comes_before_half_precision_overflows(attend):
 
 @pytest.mark.refusal
 @both
-def test_refuses_widths_that_differ(attend):
-    with pytest.raises(ValueError) as refusal:  # noqa: PT011 - the words are compared whole
-        attend(torch.zeros(2, 3, 4), torch.zeros(2, 5, 6), torch.zeros(2, 5, 4))
-    assert str(refusal.value) == (
-        "scaled_dot_product_attention: query and key must agree in d_k, "
-        "got query (2, 3, 4) with d_k=4, key (2, 5, 6) with d_k=6."
-    )
+def test_refuses_sizes_that_differ(refuses, attend):
+    words = "query and key must agree in d_k, got query (2, 3, 4) with d_k=4, key (2, 5, 6) with d_k=6."
+    tensors = torch.zeros(2, 3, 4), torch.zeros(2, 5, 6), torch.zeros(2, 5, 4)
+    refuses(lambda: attend(*tensors), ValueError, f"scaled_dot_product_attention: {words}")
 
 
 compiler = os.environ.get("CXX") or "g++"
@@ -164,9 +211,12 @@ def test_flexible_agrees_with_the_reference(agrees):
     """One shape, which is compiled once, and two masks: the mask is an input like any other."""
     torch._dynamo.reset()
     query, key, value = (torch.randn(3, 2, n, d) for n, d in ((5, 4), (7, 4), (7, 11)))
-    for mask in (MASK, MASK.flip(0)):
+    broken = value.clone()
+    broken[:, :, 3, 1] = torch.nan
+    for mask, value in ((MASK, value), (MASK.flip(0), value), (MASK, broken)):  # noqa: B020
         output, weights = flexible(query, key, value, mask)
-        agrees(output, scaled_dot_product_attention(query, key, value, mask)[0])
+        expected, _ = scaled_dot_product_attention(query, key, value, mask)
+        torch.testing.assert_close(output, expected, equal_nan=True)
         assert output[~mask.any(-1).expand(3, 2, 5)].eq(0).all()
         assert weights is None
 
@@ -218,14 +268,13 @@ def test_flexible_of_nothing(n_q, n_k):
         ),
     ],
 )
-def test_flexible_refuses(change, error, words):
-    with pytest.raises(error) as refusal:
-        flexible(*change(torch.ones(5, 4), torch.ones(7, 4), torch.ones(7, 2)))
-    assert str(refusal.value) == f"flexible_scaled_dot_product_attention: {words}"
+def test_flexible_refuses(refuses, change, error, words):
+    tensors = change(torch.ones(5, 4), torch.ones(7, 4), torch.ones(7, 2))
+    refuses(lambda: flexible(*tensors), error, f"flexible_scaled_dot_product_attention: {words}")
 
 
 @pytest.mark.refusal
-def test_flexible_says_when_there_is_no_compiler(monkeypatch):
+def test_flexible_says_when_there_is_no_compiler(refuses, monkeypatch):
     def without():
         def call(*_, **__):
             raise RuntimeError("InvalidCxxCompiler: No working C++ compiler found")
@@ -233,8 +282,5 @@ def test_flexible_says_when_there_is_no_compiler(monkeypatch):
         return call
 
     monkeypatch.setattr(fast_module, "_flex_attention", without)
-    with pytest.raises(RuntimeError) as refusal:
-        flexible(torch.ones(5, 4), torch.ones(7, 4), torch.ones(7, 2))
-    assert str(refusal.value) == (
-        "flexible_scaled_dot_product_attention: FlexAttention has to be compiled, and no C++ compiler works."
-    )
+    words = "flexible_scaled_dot_product_attention: FlexAttention has to be compiled, and no C++ compiler works."
+    refuses(lambda: flexible(torch.ones(5, 4), torch.ones(7, 4), torch.ones(7, 2)), RuntimeError, words)

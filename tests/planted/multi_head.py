@@ -1,6 +1,6 @@
 """Deliberate mistakes in multi-head attention: what, the right text, the wrong one."""
 
-TESTS = ("attention/test_multi_head.py", "attention/test_attend.py")
+TESTS = ("attention/test_multi_head.py", "attention/test_attend.py", "attention/test_ways_of_torch.py")
 ONLY = "test_multi_head or MultiHeadAttention"  # of what every attention shares
 SPLIT = "x.unflatten(-1, (self.num_heads, -1)).transpose(-3, -2)"
 MISTAKES = {
