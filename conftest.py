@@ -5,7 +5,9 @@ one shown. A `python` fence must run. What is copied runs alone, at a prompt tha
 """
 
 import os
-from collections.abc import Iterator
+import re
+import sys
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -113,3 +115,36 @@ class Alone(Fence):
         """Compare what the prompt said with the page."""
         if wrong := self.parent.difference(self.number):
             raise Wrong(wrong)
+
+
+PLAIN = re.compile(r"compile|export")  # what torch makes of the code itself, not of the code with its shapes enforced
+MOST_MEMORY = 2**30  # bytes: a machine with 8 GB runs the tests in four processes and has room for the rest
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark snippets of pages, and what has to run without enforced shapes."""
+    for item in items:
+        if item.path.suffix == ".md":
+            item.add_marker("page")
+        elif item.get_closest_marker("refusal") or PLAIN.search(item.name):
+            item.add_marker("plain")
+
+
+def peak_memory() -> int:
+    """The most memory that this process has held so far, in bytes; 0 where the system does not say."""
+    torch = sys.modules.get("torch")
+    if sys.platform == "win32" or (torch and torch.version.cuda):  # CUDA's libraries alone are past any limit
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Fail the test that takes its process past the limit."""
+    before = peak_memory()
+    yield
+    if before <= MOST_MEMORY < (after := peak_memory()):
+        pytest.fail(f"This takes the process from {before / 1e9:.2f} to {after / 1e9:.2f} GB; the limit is 1.07.")

@@ -1,25 +1,23 @@
 """Plants one deliberate mistake at a time in a copy of the package and shows which test catches it.
 
-`python tests/mistakes.py` prints the table and exits 1 if a mistake survives; `python tests/mistakes.py masks gru`
-takes only two files of tests/planted. The tree itself is never touched.
+`python tests/mistakes.py` takes the files of tests/planted whose code, tests or mistakes have changed: since
+`--since COMMIT`; else since this branch left origin/main; else in the day before the newest commit. `--all` takes
+every file, and `python tests/mistakes.py masks gru` these two. Prints the table, and exits 1 if a mistake survives.
 """
 
-import contextlib
+import argparse
 import importlib
-import multiprocessing
-import os
-import shutil
+import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import NamedTuple
 
-import pytest
+from planting import ROOT, TESTS, each, outcome
 
-TESTS = Path(__file__).resolve().parent
-ROOT = TESTS.parent
-PRELOAD = ["hypothesis", "jaxtyping", "numpy", "torch", "torch.distributed.tensor", "torch.testing", "xdist.plugin"]
+SAMPLE = {"masks"}  # taken whatever has changed: the planting itself has to work
+SHARED = ("tests/conftest.py", "tests/laws.py", "constraints.txt")  # what all tests stand on
+DAY = 24 * 60 * 60
 
 
 class Mistake(NamedTuple):
@@ -32,18 +30,14 @@ class Mistake(NamedTuple):
     tests: tuple[str, ...]
     only: str  # pytest's -k
 
-
-class First:
-    """A plugin that remembers the first test that fails. Refusals run first: there are many, and they take no time."""
-
-    test = ""
-
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        items.sort(key=lambda item: item.get_closest_marker("refusal") is None)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed and not self.test:
-            self.test = report.nodeid.removeprefix("tests/")
+    def __call__(self, package: Path) -> None:
+        """Make the mistake in a copy of the package."""
+        if self.what:
+            path = package / self.file
+            right = path.read_text(encoding="utf-8")
+            if self.right not in right:
+                raise LookupError(f"{self.what}: {self.file} no longer holds {self.right!r}")
+            path.write_text(right.replace(self.right, self.wrong), encoding="utf-8")
 
 
 def planted(stem: str) -> list[Mistake]:
@@ -56,56 +50,78 @@ def planted(stem: str) -> list[Mistake]:
 
 def caught_by(mistake: Mistake) -> str:
     """The first test that fails in a copy with the mistake, or nothing. Runs in a process of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder)
-        for name in ("attnref", "tests"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "pyproject.toml", copy)
-        if mistake.what:
-            path = copy / "attnref" / mistake.file
-            right = path.read_text(encoding="utf-8")
-            if mistake.right not in right:
-                raise LookupError(f"{mistake.what}: {mistake.file} no longer holds {mistake.right!r}")
-            path.write_text(right.replace(mistake.right, mistake.wrong), encoding="utf-8")
+    tests = (f"tests/{test}" for test in mistake.tests)
+    code, test, said = outcome(mistake, ["-k", mistake.only, *tests])
+    if code not in (0, 1) or (code == 1 and not test):
+        raise RuntimeError(f"{mistake.what}: pytest broke off with {code}:\n{said}")
+    return test
 
-        os.chdir(copy)
-        sys.path.insert(0, str(copy))
-        sys.dont_write_bytecode = True
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not interop", "--tb=short", "-k", mistake.only]
-        options.append("--assert=plain")  # nothing is rewritten, so that it may be loaded before
-        first = First()
-        with open(copy / "said", "w", encoding="utf-8") as said, contextlib.redirect_stdout(said):
-            code = pytest.main([*options, *(f"tests/{test}" for test in mistake.tests)], plugins=[first])
-        text = (copy / "said").read_text(encoding="utf-8")
-        os.chdir(ROOT)
-    if code not in (0, 1) or (code == 1 and not first.test):
-        raise RuntimeError(f"{mistake.what}: pytest broke off with {code}:\n{text}")
-    where = getattr(sys.modules.get("attnref"), "__file__", "")
-    if not str(where).startswith(folder):
-        raise RuntimeError(f"{mistake.what}: the tests took attnref from {where}, not from the copy")
-    return first.test
+
+def git(*command: str) -> str:
+    done = subprocess.run(["git", *command], cwd=ROOT, capture_output=True, text=True)
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def base() -> str:
+    """The commit to compare with where none is named; nothing where there is no history to tell."""
+    head, left = git("rev-parse", "HEAD"), git("merge-base", "HEAD", "origin/main")
+    if left and left != head:
+        return left
+    newest = git("show", "--no-patch", "--format=%ct", "HEAD")
+    return git("rev-list", "-1", f"--before={int(newest) - DAY}", "HEAD") if newest else ""
+
+
+def changed_since(commit: str) -> set[str]:
+    """The files that differ from a commit, with those that are not committed yet."""
+    return {
+        *git("diff", "--name-only", commit).split("\n"),
+        *git("ls-files", "--others", "--exclude-standard").split("\n"),
+    }
+
+
+def concerns(stem: str) -> set[str]:
+    """The files on which it depends whether the mistakes of a stem are caught."""
+    found = importlib.import_module(f"planted.{stem}")
+    twins = (f"attnref/{room}/{stem}.py" for room in ("oracle", "fast"))
+    code, tests = (f"attnref/{file}" for file in found.MISTAKES), (f"tests/{test}" for test in found.TESTS)
+    return {f"tests/planted/{stem}.py", *twins, *code, *tests, *SHARED}
+
+
+def chosen(stems: list[str], since: str) -> list[str]:
+    """Those of these stems that a change concerns; all of them where it is not known what has changed."""
+    commit = git("rev-parse", "--verify", f"{since}^{{commit}}") if since else base()
+    if since and not commit:
+        raise SystemExit(f"mistakes.py: there is no commit {since}")
+    if not commit:
+        print("It is not known what has changed, so every mistake is planted.")
+        return stems
+    changed = changed_since(commit)
+    kept = [stem for stem in stems if stem in SAMPLE or concerns(stem) & changed]
+    print(f"Changed since {git('show', '--no-patch', '--format=%h, %ci', commit)}: {', '.join(kept)} of {len(stems)}.")
+    return kept
 
 
 def main() -> int:
-    """Plant, run, print: two at a time, each in a fresh process that has torch and pytest loaded already."""
+    """Choose, plant, print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stems", nargs="*", help="files of tests/planted")
+    parser.add_argument("--all", action="store_true", help="every file of tests/planted")
+    parser.add_argument("--since", default="", metavar="COMMIT", help="what has changed since this commit")
+    given = parser.parse_args()
     start, survivors = time.monotonic(), 0
-    os.environ["OMP_NUM_THREADS"] = "1"
-    stems = sys.argv[1:] or sorted(path.stem for path in (TESTS / "planted").glob("*.py"))
+    every = sorted(path.stem for path in (TESTS / "planted").glob("*.py"))
+    stems = given.stems or (every if given.all else chosen(every, given.since))
     mistakes = [mistake for stem in stems for mistake in planted(stem)]
     width = max(len(mistake.what) for mistake in mistakes)
-    context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
-    if os.name == "posix":
-        context.set_forkserver_preload(PRELOAD)
     print(f"{'mistake':{width}}  caught by")
-    with context.Pool(os.cpu_count() or 1, maxtasksperchild=1) as pool:
-        for mistake, test in zip(mistakes, pool.imap(caught_by, mistakes), strict=True):
-            if not mistake.what:
-                if test:
-                    print(f"With nothing planted, {test} fails. Mend that first.")
-                    return 1
-                continue
-            survivors += not test
-            print(f"{mistake.what:{width}}  {test or 'NOTHING: it survives'}", flush=True)
+    for mistake, test in zip(mistakes, each(caught_by, mistakes), strict=True):
+        if not mistake.what:
+            if test:
+                print(f"With nothing planted, {test} fails. Mend that first.")
+                return 1
+            continue
+        survivors += not test
+        print(f"{mistake.what:{width}}  {test or 'NOTHING: it survives'}", flush=True)
     count = sum(bool(mistake.what) for mistake in mistakes)
     print(f"{count - survivors} of {count} caught in {time.monotonic() - start:.0f} s.")
     return 1 if survivors else 0

@@ -31,8 +31,8 @@ FILES = {
     "pack/tasks/dates.py": "from pack import far\n",
     "pack/tasks/dates.weights": "1",
     "pack/tasks/digits.py": "FILE = 'images.csv'\n",
-    "pack/tasks/images.csv": "1",
-    "pack/tasks/nobodys.csv": "1",
+    "pack/tasks/data/images.csv": "1",
+    "pack/tasks/data/nobodys.csv": "1",
     "figures/one.py": "from pack import near\n",
     "figures/two.py": "import json\nfrom pack.tasks import load\nload('dates')\n",
     "figures/three.py": "from pack.tasks import digits\n",
@@ -65,8 +65,8 @@ def keys(tmp_path, monkeypatch):
         ("pack/b/far.py", "return 2", "return 3", "two"),
         ("pack/tasks/__init__.py", "...", "return 1", "two"),
         ("pack/tasks/dates.weights", "1", "2", "two"),
-        ("pack/tasks/images.csv", "1", "2", "three"),
-        ("pack/tasks/nobodys.csv", "1", "2", "two three"),
+        ("pack/tasks/data/images.csv", "1", "2", "three"),
+        ("pack/tasks/data/nobodys.csv", "1", "2", "two three"),
         ("figures/two_table.json", "{}", "[]", "two"),
         ("figures/one.py", "import near", "import near as n", "one"),
         ("figures/one.py", "import near", "import near  # as it is", ""),
@@ -119,11 +119,11 @@ def test_a_figure_trains_for_one_scheme_and_shows_it_in_both(tmp_path, monkeypat
     (tmp_path / "fake.py").write_text(SCRIPT, encoding="utf-8")
     module = figures._load(tmp_path / "fake.py")
     for scheme in figures.SCHEMES:
-        assert figures.draw(module, "kept", scheme).startswith("<?xml")
+        assert figures.draw(module, "kept", scheme, narrow=False).startswith("<?xml")
     assert module.calls == [1]
-    figures.draw(module, "twice", "light")
+    figures.draw(module, "twice", "light", narrow=False)
     with pytest.raises(RuntimeError, match="trains once more for the other scheme"):
-        figures.draw(module, "twice", "dark")
+        figures.draw(module, "twice", "dark", narrow=False)
 
 
 def test_serving_says_at_once_that_its_port_is_taken_and_how_to_choose_another(monkeypatch):

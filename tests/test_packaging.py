@@ -33,9 +33,11 @@ def test_all_names_what_is_public_and_nothing_else():
         if not name.startswith("_") and not isinstance(thing, types.ModuleType)
     }
     assert set(attnref.__all__) == public
-    assert attnref.__all__ == sorted(
-        attnref.__all__, key=lambda name: (not name.isupper(), not name[0].isupper(), name)
-    )
+    assert len(attnref.__all__) == len(public), "a name is there twice"
+    chapters = [module for module in vars(attnref).values() if public >= set(getattr(module, "__all__", [0]))]
+    assert {name for chapter in chapters for name in chapter.__all__} == public
+    for chapter in chapters:
+        assert chapter.__all__ == sorted(chapter.__all__, key=lambda n: (not n.isupper(), not n[0].isupper(), n))
 
 
 @pytest.mark.parametrize("module", ["attnref", "attnref.tasks"])
@@ -47,14 +49,26 @@ def test_importing_needs_no_extra(module):
     assert done.stdout.split() == []
 
 
-def test_every_extra_is_pinned():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [
-        *project["dependencies"],
-        *(need for extra in project["optional-dependencies"].values() for need in extra),
-    ]
-    names = {re.match(r"[\w.-]+", need)[0].lower() for need in wanted} - {"attnref"}
+def needs(table):
+    """The names of the packages in a table of lists of requirements."""
+    found = (need for needed in table.values() for need in needed if isinstance(need, str))
+    return {re.match(r"[\w.-]+", need)[0].lower() for need in found}
+
+
+def test_what_only_developers_need_is_no_extra():
+    read = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    extras, groups = read["project"]["optional-dependencies"], read["dependency-groups"]
+    assert set(extras) == {"plot", "tasks"}
+    assert not needs(extras) & needs(groups)
+    assert {group["include-group"] for group in groups["dev"]} == set(groups) - {"dev"}
+
+
+def test_everything_that_is_installed_is_pinned():
+    read = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    project = read["project"]
+    wanted = needs({"": project["dependencies"]}) | needs(project["optional-dependencies"])
+    wanted |= needs(read["dependency-groups"]) | {"pip"}
     lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     pinned = dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
-    assert names <= set(pinned)
+    assert wanted <= set(pinned)
     assert all("+" not in version for version in pinned.values())

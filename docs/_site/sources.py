@@ -122,9 +122,10 @@ class Sources:
 
     def _data(self, path: Path) -> Iterator[Path]:
         """The data files of one file: those whose names begin with its own, those it names, those nobody claims."""
-        beside = [other for other in path.parent.iterdir() if other.is_file() and other.suffix not in (".py", ".typed")]
         modules = list(path.parent.glob("*.py"))
-        for data in beside:
+        for data in (*path.parent.glob("*.*"), *path.parent.glob("data/*.*")):
+            if data.suffix in (".py", ".md", ".typed"):
+                continue
             owners = [m for m in modules if data.name.startswith(m.stem) or data.name in self._code(m).strings]
             if path in owners or (not owners and path.is_relative_to(self.root / self.package)):
                 yield data
