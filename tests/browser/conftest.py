@@ -5,6 +5,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -17,6 +18,8 @@ SITE = ROOT / "site"
 AXE = ROOT / "docs/_site/node_modules/axe-core/axe.min.js"
 PAGES = sorted(path.parent.relative_to(SITE).as_posix() for path in SITE.rglob("index.html"))
 
+HEIGHT = 900
+
 
 def missing(what: str) -> NoReturn:
     """Skip on a machine that has not got it; fail where CI is set, for there everything must run."""
@@ -24,9 +27,9 @@ def missing(what: str) -> NoReturn:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give each test that reads a page every page of the built site."""
+    """Give each test that reads a page every page of the built site; page by page, so that each is opened once."""
     if "path" in metafunc.fixturenames:
-        metafunc.parametrize("path", PAGES or ["no site"])
+        metafunc.parametrize("path", PAGES or ["no site"], scope="module")
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -53,7 +56,7 @@ def chromium() -> Iterator:
     try:
         from playwright.sync_api import Error, sync_playwright
     except ModuleNotFoundError:
-        missing("playwright is not installed: the extra `browser`")
+        missing("playwright is not installed: the group `browser`")
     names = ("chromium", "chromium-browser", "google-chrome")
     program = next(filter(None, map(shutil.which, names)), None)
     with sync_playwright() as playwright:
@@ -89,13 +92,14 @@ class Visit:
         return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
 
 
-@pytest.fixture
-def visit(chromium, address: str) -> Iterator[Callable[..., Visit]]:
+@contextmanager
+def windows(chromium, address: str) -> Iterator[Callable[..., Visit]]:
+    """Opens windows of any width and scheme, and closes them in the end."""
     contexts = []
 
     def start(width: int = 1280, scheme: str = "light") -> Visit:
         context = chromium.new_context(
-            viewport={"width": width, "height": 900},
+            viewport={"width": width, "height": HEIGHT},
             color_scheme=scheme,
             reduced_motion="reduce",
             permissions=["clipboard-read", "clipboard-write"],
@@ -107,3 +111,24 @@ def visit(chromium, address: str) -> Iterator[Callable[..., Visit]]:
     yield start
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def visit(chromium, address: str) -> Iterator[Callable[..., Visit]]:
+    """Windows of one test."""
+    with windows(chromium, address) as start:
+        yield start
+
+
+@pytest.fixture(scope="module")
+def desk(chromium, address: str, path: str) -> Iterator[Visit]:
+    """The page in a wide window, light: shared by tests that only look."""
+    with windows(chromium, address) as start:
+        yield start().open(path)
+
+
+@pytest.fixture(scope="module")
+def phone(chromium, address: str, path: str) -> Iterator[Visit]:
+    """The page in a narrow window, dark: shared by tests that only look."""
+    with windows(chromium, address) as start:
+        yield start(width=390, scheme="dark").open(path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import AXE, missing
+from .conftest import AXE, HEIGHT, missing
 
 pytestmark = pytest.mark.browser
 
@@ -27,25 +27,31 @@ AXE_RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})
     .flatMap(violation => violation.nodes.map(node => [violation.id, node.target.join(' '), node.failureSummary]))"""
 
 
-def test_the_page_is_whole_and_asks_no_other_host(path, visit):
-    seen = visit().open(path)
-    assert seen.foreign == []
-    assert seen.complaints == []
-    assert seen.page.evaluate(NOT_LOADED) == []
-    assert seen.page.evaluate(SILENT) == [], "pictures that say nothing to those who do not see them"
-    assert seen.page.locator(".katex-error").all_inner_texts() == []
+def test_the_page_is_whole_and_asks_no_other_host(desk):
+    assert desk.foreign == []
+    assert desk.complaints == []
+    assert desk.page.evaluate(NOT_LOADED) == []
+    assert desk.page.evaluate(SILENT) == [], "pictures that say nothing to those who do not see them"
+    assert desk.page.locator(".katex-error").all_inner_texts() == []
 
 
-def test_the_page_fits_a_phone(path, visit):
-    assert visit(width=390).open(path).page.evaluate(TOO_WIDE) == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(path, scheme, visit):
+def faults(page, scheme: str) -> list:
     if not AXE.exists():
         missing("axe-core is not installed: make setup")
-    page = visit(scheme=scheme).open(path).page
-    assert page.locator("body").get_attribute("data-md-color-scheme") == {"light": "default", "dark": "slate"}[scheme]
+    assert page.locator("body").get_attribute("data-md-color-scheme") == scheme
     page.add_script_tag(path=AXE)
-    found = [fault for fault in page.evaluate(AXE_RUN) if ALLOWED.get(fault[0], "\0") not in fault[1]]
-    assert found == []
+    return [fault for fault in page.evaluate(AXE_RUN) if ALLOWED.get(fault[0], "\0") not in fault[1]]
+
+
+def test_axe_finds_nothing_serious_in_the_light(desk):
+    assert faults(desk.page, "default") == []
+
+
+def test_the_page_fits_a_phone(phone):
+    phone.page.set_viewport_size({"width": 390, "height": HEIGHT})
+    assert phone.page.evaluate(TOO_WIDE) == []
+
+
+def test_axe_finds_nothing_serious_in_the_dark(phone):
+    phone.page.set_viewport_size({"width": 1280, "height": HEIGHT})
+    assert faults(phone.page, "slate") == []
