@@ -39,13 +39,13 @@ VENDOR := docs/assets/vendor/katex.min.css
 # A site is stale when a file it is made from is newer, or when one was added or taken away.
 SOURCES := .cache/sources
 SOURCE_FILES := $(shell find attnref docs mkdocs.yml README.md CONTRIBUTING.md CHANGELOG.md \
-	\( -name node_modules -o -name __pycache__ -o -path docs/assets/figures -o -path docs/assets/vendor \) -prune \
-	-o -type f -print 2>/dev/null)
+    \( -name node_modules -o -name __pycache__ -o -path docs/assets/figures -o -path docs/assets/vendor \) -prune \
+    -o -type f -print 2>/dev/null)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve site test lint types doctest shapes browser-test mistakes mutants packages format constraints clean
-.PHONY: address FORCE
+.PHONY: help setup serve site test lint types doctest shapes browser-test mistakes mutants
+.PHONY: packages successors format constraints clean address FORCE
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-22s %s\n", $$1, $$2}'
@@ -121,6 +121,9 @@ mutants: | $(DEV)  ## make random mistakes all over the code (N=200, SEED=...) a
 
 packages: setup site  ## build the wheel and the source archive, and try each alone, outside the checkout
 	$(BIN)/python tests/packages.py
+
+successors: site  ## build the site with what may follow MkDocs, and compare
+	$(BIN)/python docs/_site/successors.py
 
 format: | $(DEV)  ## format the code and put its imports in order
 	$(RUN) ruff format

@@ -90,10 +90,8 @@ def concerns(stem: str) -> set[str]:
 def chosen(stems: list[str], since: str) -> list[str]:
     """Those of these stems that a change concerns; all of them where it is not known what has changed."""
     commit = git("rev-parse", "--verify", f"{since}^{{commit}}") if since else base()
-    if since and not commit:
-        raise SystemExit(f"mistakes.py: there is no commit {since}")
     if not commit:
-        print("It is not known what has changed, so every mistake is planted.")
+        print(f"{f'There is no commit {since}' if since else 'There is no history'}, so every mistake is planted.")
         return stems
     changed = changed_since(commit)
     kept = [stem for stem in stems if stem in SAMPLE or concerns(stem) & changed]
