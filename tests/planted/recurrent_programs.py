@@ -4,7 +4,6 @@ TESTS = ("sequence/test_ways_of_torch.py",)
 MISTAKES = {
     "sequence/_recurrent.py": [
         ("weights wanted as parameters", "(getattr(self, f", "(self.get_parameter(f"),
-        ("zeros in the dtype of the input", ", dtype=weight.dtype)", ")"),
     ],
     "fast/_recurrent.py": [
         (
