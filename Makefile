@@ -122,7 +122,7 @@ mutants: | $(DEV)  ## make random mistakes all over the code (N=200, SEED=...) a
 packages: setup site  ## build the wheel and the source archive, and try each alone, outside the checkout
 	$(BIN)/python tests/packages.py
 
-successors: site  ## build the site with what may follow MkDocs, and compare
+successors: site  ## build the site with ProperDocs, a fork of MkDocs, and compare the pages
 	$(BIN)/python docs/_site/successors.py
 
 format: | $(DEV)  ## format the code and put its imports in order

@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import venv
 import zipfile
@@ -36,8 +35,7 @@ def tracked() -> set[str]:
 
 def unpack(archive: Path, outside: Path) -> Path:
     """Look into the source archive and lay it out."""
-    with tarfile.open(archive) as inside:
-        inside.extractall(outside, filter="data")
+    shutil.unpack_archive(archive, outside)
     tree = outside / archive.name.removesuffix(".tar.gz")
     held = {path.relative_to(tree).as_posix() for path in tree.rglob("*") if path.is_file()}
     assert tracked() <= held, f"the source archive lacks {sorted(tracked() - held)}"

@@ -26,7 +26,7 @@ log = get_plugin_logger("downloads")
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "downloads"
-HELD = ("attnref", "tests", "docs")  # what the archives hold, with the files beside them
+HELD = ("attnref", "benchmarks", "docs", "tests")  # what the archives hold, with the files beside them
 MADE = {"node_modules", "__pycache__", "vendor", ".ipynb_checkpoints"}  # and what is made there, and not held
 NOTE = re.compile(r"<noscript>.*?</noscript>", re.DOTALL)
 WHEEL = "attnref.whl"  # on a page: the name of the wheel, whatever the version
@@ -35,7 +35,8 @@ WHEEL = "attnref.whl"  # on a page: the name of the wheel, whatever the version
 def key() -> str:
     """What the archives are made from, as a digest."""
     digest = hashlib.sha256()
-    beside = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".py", ".txt", ".yml")]
+    beside = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".py", ".txt", ".yml", "")]
+    beside = [path for path in beside if path.is_file()]
     within = [path for folder in HELD for path in ROOT.joinpath(folder).rglob("*") if path.is_file()]
     for path in sorted([*beside, *within]):
         name = path.relative_to(ROOT).as_posix()

@@ -1,7 +1,4 @@
-"""Build the site with what may follow MkDocs, and compare its pages with those of site/: `make successors`.
-
-ProperDocs has to build the same pages without a warning. Zensical is tried for information: it runs no hooks.
-"""
+"""Build the site with ProperDocs, a fork of MkDocs, and compare its pages with those of site/: `make successors`."""
 
 import os
 import subprocess
@@ -19,7 +16,7 @@ def pages(site: Path) -> set[str]:
 
 
 def build(name: str, *arguments: str, needs: tuple[str, ...] = ()) -> int:
-    """Fetch a program into a folder of its own, beside what is installed, and run it from there."""
+    """Fetch a program into a folder of its own, beside what is installed, and build with it."""
     home = FOLDER / name
     pip = ("pip", "install", "--quiet", "--upgrade", "--target", str(home), name, *needs)
     subprocess.run([sys.executable, "-m", *pip], check=True)
@@ -34,7 +31,7 @@ def differences(site: Path) -> list[str]:
 
 
 def main() -> int:
-    """Build with both; fail where ProperDocs does not do what MkDocs does."""
+    """Fail where ProperDocs does not do what MkDocs does."""
     site = FOLDER / "site"
     failed = build("properdocs", "-f", "mkdocs.yml", "--strict", "-d", str(site), needs=("--no-deps",))
     told = differences(site)

@@ -114,6 +114,7 @@ def test_masks_are_made_on_the_device_asked_for_or_the_default_one():
         assert padding_mask(lengths, 3).device.type == "cpu"  # of the lengths
 
 
+@pytest.mark.plain  # more kinds than the annotation names
 @pytest.mark.parametrize("lengths", [(2, 4), range(1, 3), np.array([2, 4]), [np.int64(2), torch.tensor(4)]], ids=str)
 def test_padding_mask_takes_integers_of_any_kind(lengths):
     assert torch.equal(padding_mask(lengths, 5), padding_mask([int(n) for n in lengths], 5))

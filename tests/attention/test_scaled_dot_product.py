@@ -204,7 +204,7 @@ def test_refuses_sizes_that_differ(refuses, attend):
 compiler = os.environ.get("CXX") or "g++"
 
 
-@pytest.mark.refusal  # not of words: shapes are not enforced inside a compiled graph, and compiling takes seconds
+@pytest.mark.plain  # shapes are not enforced inside a compiled graph, and compiling takes seconds
 @pytest.mark.skipif(not shutil.which(compiler), reason=f"FlexAttention is compiled, and there is no {compiler}")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's, when its compiler is imported
 def test_flexible_agrees_with_the_reference(agrees):
@@ -221,7 +221,7 @@ def test_flexible_agrees_with_the_reference(agrees):
         assert weights is None
 
 
-@pytest.mark.refusal  # shapes are not enforced inside a vmap
+@pytest.mark.plain  # shapes are not enforced inside a vmap
 @pytest.mark.parametrize("own", [(), (1,), (5,), (3, 1), (1, 3, 1), (2, 3, 1), (2, 3, 5)], ids=str)
 def test_flexible_takes_any_leading_axes_of_the_mask(own):
     """What the kernel is told to skip is what the mask hides, in every sample and head, also of five axes."""
