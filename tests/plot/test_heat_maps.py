@@ -283,6 +283,15 @@ def test_long_labels_get_room_of_their_own(draw, letters, svg):
     assert max(figure.get_size_inches()) < 8
 
 
+def test_only_the_side_of_a_long_label_grows():
+    short, long = ["a", "b"], ["m" * 20, "b"]
+    width, height = plot.heat_map(np.eye(2), short, short).get_size_inches()
+    wide, same = plot.heat_map(np.eye(2), long, short).get_size_inches()
+    assert (wide > width + 1, same) == (True, height)
+    same, high = plot.heat_map(np.eye(2), short, long).get_size_inches()
+    assert (same, high > height + 1) == (width, True)
+
+
 # Sizes
 
 

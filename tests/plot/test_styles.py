@@ -23,11 +23,14 @@ def test_more_weight_is_further_from_the_background_in_even_steps(scheme, ground
     assert first < last
 
 
-@pytest.mark.parametrize(("scheme", "ends"), [("light", "#ecf9ff #252d41"), ("dark", "#252d41 #eaf8fa")])
-def test_the_color_scale_runs_between_its_two_ends_and_is_blue_between(scheme, ends):
+@pytest.mark.parametrize(
+    ("scheme", "five"),
+    [("light", "#ecf9ff #85c9f2 #4391d2 #325a93 #252d41"), ("dark", "#252d41 #295c93 #2995cc #7acde7 #eaf8fa")],
+)
+def test_the_color_scale_runs_from_end_to_end_and_is_blue_between(scheme, five):
     colors = plot.colormap(scheme)
     assert colors.N == 256
-    assert f"{to_hex(colors(0))} {to_hex(colors(255))}" == ends
+    assert " ".join(to_hex(colors(i)) for i in (0, 64, 128, 192, 255)) == five
     red, green, blue, _ = colors(np.arange(256)).T
     assert (blue >= green).all()
     assert (green >= red).all()
@@ -79,6 +82,20 @@ def test_the_style_draws_on_nothing_and_leaves_text_to_the_browser(svg):
         assert mpl.rcParams["axes.spines.top"] is mpl.rcParams["axes.spines.right"] is False
         assert mpl.rcParams["legend.frameon"] is False
         assert ">query<" in svg(plot.heat_map([[1.0]]))
+
+
+def test_the_style_sets_sizes_that_can_be_read():
+    points = {"font.size": 13, "axes.titlesize": 13, "axes.labelsize": 13, "xtick.labelsize": 12, "ytick.labelsize": 12}
+    with plot.style():
+        for name, size in {**points, "legend.fontsize": 12, "lines.linewidth": 2.2}.items():
+            assert mpl.rcParams[name] == size, name
+        assert tuple(mpl.rcParams["figure.figsize"]) == (6.7, 3.8)
+
+
+def test_mathematics_is_set_in_the_fonts_of_the_text():
+    with plot.style():
+        found = {name: mpl.rcParams[f"mathtext.{name}"] for name in ("fontset", "rm", "it", "cal")}
+    assert found == {"fontset": "custom", "rm": "sans", "it": "sans:italic", "cal": "sans"}
 
 
 def test_the_style_is_light_if_nothing_is_said():
