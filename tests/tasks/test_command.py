@@ -75,10 +75,14 @@ def run(*arguments, **options):
 
 def test_lists_the_tasks(capsys):
     command.main([])
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[: len(tasks.TASKS)]] == list(tasks.TASKS)
-    for line, name in zip(lines, tasks.TASKS, strict=False):
-        assert line.endswith(" " + find(name).about)
+    *lines, empty, last = capsys.readouterr().out.splitlines()
+    assert (empty, last) == (
+        "",
+        "python -m attnref.tasks NAME trains one; NAME --evaluate measures the shipped weights; NAME --help.",
+    )
+    assert [line.split()[0] for line in lines] == list(tasks.TASKS)
+    for line, name in zip(lines, tasks.TASKS, strict=True):
+        assert line == f"{name:<13} {find(name).about}"
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
@@ -87,9 +91,16 @@ def test_help_names_every_option_and_its_default(name, exits):
     task = find(name)
     for option in task.options:
         assert f"--{option.name} {{{','.join(option.choices)}}} {option.about} (default: {option.default};" in text
-    assert f"batches to learn from (default: {task.steps})" in text
-    for option in ("--seeds", "--steps", "--device", "--out", "--evaluate"):
-        assert option in text
+    assert text.startswith(f"usage: python -m attnref.tasks {name} [-h] ")
+    for words in (
+        task.about,
+        f"--steps N batches to learn from (default: {task.steps})",
+        "--seed SEED [SEED ...] train once for each (default: 0)",
+        "cpu, cuda, ... (default: ATTNREF_DEVICE if set, else cuda where there is one, else cpu)",
+        "--out FILE write the weights as safetensors (with one seed)",
+        "--evaluate measure the shipped weights on held-out data",
+    ):
+        assert words in text
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)

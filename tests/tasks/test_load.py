@@ -42,10 +42,16 @@ def test_a_task_says_what_it_is(name):
     task = find(name)
     module = sys.modules[f"attnref.tasks.{name}"]
     assert (task.name, task.steps, task.reader, task.train) == (name, module.STEPS, READERS[name], module.train)
+    assert task.merit == {"dates": "exact match"}.get(name, "held-out accuracy")
     for option in task.options:
         assert option.default in option.choices
         for choice, arguments in option.choices.items():
             assert task.arguments({option.name: choice}).items() >= arguments.items()
+
+
+def test_nobody_can_change_a_task():
+    with pytest.raises(AttributeError):
+        find("dates").steps = 1
 
 
 def test_arguments_of_choices():
