@@ -166,3 +166,11 @@ def test_headings_have_their_own_names(page):
 def test_the_cheat_sheet_has_every_public_name():
     sheet = (DOCS / "cheat_sheet.md").read_text(encoding="utf-8")
     assert [name for name in attnref.__all__ if not re.search(rf"\b{name}\b", sheet)] == []
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "planted").glob("*.py")), ids=lambda p: p.stem)
+def test_planted_mistakes_quote_the_code_as_it_is(path):
+    found = importlib.import_module(f"planted.{path.stem}")
+    for file, mistakes in found.MISTAKES.items():
+        code = (PACKAGE / file).read_text(encoding="utf-8")
+        assert [what for what, right, *_ in mistakes if right not in code] == [], file

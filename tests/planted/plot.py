@@ -23,7 +23,7 @@ MISTAKES = {
         ("tokens read as TeX", ', "usetex": False', ""),
     ],
     "plot/_labels.py": [
-        ("a map as tall as its rows", "min(side, most[0] / n_k, most[1] / n_q)", "min(side, most[0] / n_k)"),
+        ("a map as tall as its rows", "min(largest, most[0] / n_k, most[1] / n_q)", "min(largest, most[0] / n_k)"),
         ("a line too thin to see", "return width, height", "return side, side"),
         ("bottom labels on the last line alone", "s.colspan == o.colspan and ", ""),
         ("left labels on the first column alone", "s.rowspan == o.rowspan and ", ""),
