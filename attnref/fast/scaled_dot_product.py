@@ -76,19 +76,19 @@ def flexible_scaled_dot_product_attention(
     value: Float[Tensor, "*batch n_k d_v"],
     mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
-    """Give the same output as the reference by FlexAttention, which skips blocks that the mask hides wholly.
+    """As `attnref.scaled_dot_product_attention`, by FlexAttention, which skips blocks that are wholly masked.
 
     torch compiles a kernel at the first call, which takes a while, and again for other shapes. On a CPU that needs a
     C++ compiler, and there FlexAttention has neither a gradient nor float64: `scaled_dot_product_attention` has both.
 
     Args:
-        query: What is looked for.
-        key: What each place is found by.
-        value: What each place has to give. Its width may differ from the key's.
+        query: The queries.
+        key: The keys.
+        value: The values. d_v may differ from d_k.
         mask: True = may attend. All may when it is left out.
 
     Returns:
-        output: One vector for each query, as wide as a value; zero where a query may attend to nothing.
+        output: One vector for each query; zero where a query may attend to nothing.
         weights: None, they are never formed.
 
     Raises:

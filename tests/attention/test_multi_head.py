@@ -315,7 +315,7 @@ def test_agrees_with_x_transformers(agrees, attend, d_k, d_v):
 @both
 @pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
 def test_agrees_with_keras(agrees, keras, attend, bias):
-    """Keras has (d_model, h, d) kernels and one width of heads that need not divide d_model."""
+    """Keras has (d_model, h, d) kernels, and heads of a size that need not divide d_model."""
     ours = make(10, 3, d_k=5, d_v=2, bias=bias, attend=attend).float()
     query, key, value = (x.float() for x in inputs(BATCH, d_model=10))
     theirs = keras.layers.MultiHeadAttention(num_heads=3, key_dim=5, value_dim=2, use_bias=bias)

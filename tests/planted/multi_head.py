@@ -26,7 +26,7 @@ MISTAKES = {
             "output.transpose(-3, -2).flatten(-2)",
             "output.mean(-3).repeat_interleave(self.num_heads, -1)",
         ),
-        ("heads attended to in the place of positions", ".transpose(-3, -2)", ""),
+        ("heads attended to instead of positions", ".transpose(-3, -2)", ""),
         ("output projection left out", "spoil(self.output_proj(joined), lost)", "spoil(joined, lost)"),
         ("values' projection for the keys", "self.key_proj(key)", "self.value_proj(key)"),
         ("keys' projection for the values", "self.value_proj(value)", "self.key_proj(value)"),

@@ -19,7 +19,7 @@ MISTAKES = {
     ],
     "fast/scaled_dot_product.py": [
         ("fast: missing sqrt(d_k)", "1 / math.sqrt(max(1, d_k))", "1.0"),
-        ("fast: scale of the padded width", "scale=1 / math.sqrt(max(1, d_k))", "scale=None"),
+        ("fast: scale of the padded size", "scale=1 / math.sqrt(max(1, d_k))", "scale=None"),
         ("fast: scale of the sizes padded to", "1 / math.sqrt(max(1, d_k))", "1 / math.sqrt(max(d_k, d_v))"),
         (
             "fast: mask of one sample for all",
