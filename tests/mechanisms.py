@@ -33,7 +33,6 @@ class Mechanism(NamedTuple):
     causal: bool = False  # by itself, and n_q = n_k
     d_v: int | None = None  # the one size a value may have
     level: str | None = "query"  # the input that makes all scores large or small at once, if there is one
-    fixed_length: tuple[str, ...] = ()  # rooms whose version loops over positions, so that a program has one length
     no_forward_mode: tuple[str, ...] = ()  # rooms whose version refuses forward mode
 
 
@@ -67,13 +66,11 @@ MECHANISMS = [
         per_query_mask=False,
         causal=True,
         level=None,
-        fixed_length=("attention",),
     ),
     Mechanism(
         "tiled",
         "tiled_attention",
         options={"block": 3},
-        fixed_length=("attention",),
         no_forward_mode=("fast",),
     ),
 ]
@@ -108,10 +105,6 @@ class Attend(NamedTuple):
     @property
     def d_v(self):
         return self.mechanism.d_v or D_V
-
-    @property
-    def fixed_length(self):
-        return self.room in self.mechanism.fixed_length
 
     @property
     def forward_mode(self):
