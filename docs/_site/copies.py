@@ -11,7 +11,7 @@ from typing import Any
 
 from fences import Snippet
 from mkdocs.plugins import event_priority
-from slices import Copy, copies, for_prompt
+from slices import Copy, copies
 
 BLOCK = re.compile(r'<div class="(?P<classes>language-(?P<language>pycon|python)[^"]*)"')
 SIGNATURE = "doc-signature"
@@ -73,8 +73,7 @@ def as_json(found: list[Copy]) -> str:
     earlier: dict[str, int] = {}
     buttons = []
     for copy in found:
-        above = [for_prompt(statement.quiet) for statement in copy.earlier]
-        buttons.append([[earlier.setdefault(text, len(earlier)) for text in above], copy.alone])
+        buttons.append([[earlier.setdefault(text, len(earlier)) for text in copy.above], copy.alone])
     return json.dumps({"earlier": list(earlier), "copies": buttons}, ensure_ascii=False, separators=(",", ":"))
 
 

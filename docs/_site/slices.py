@@ -52,6 +52,7 @@ class Copy(NamedTuple):
     earlier: list[Statement]
     own: list[Statement]
     snippet: Snippet
+    reads_underscore: bool  # so that values cannot be put into `_` to keep them from being shown
 
     @property
     def alone(self) -> str:
@@ -59,10 +60,14 @@ class Copy(NamedTuple):
         return for_prompt("".join(statement.code for statement in self.own))
 
     @property
+    def above(self) -> list[str]:
+        """What it needs, laid out likewise, statement by statement."""
+        return [for_prompt(s.code if self.reads_underscore else s.quiet) for s in self.earlier]
+
+    @property
     def parts(self) -> list[str]:
-        """The snippet with what it needs, laid out for the interactive prompt, statement by statement."""
-        above = [for_prompt(statement.quiet) for statement in self.earlier]
-        return [f"{EARLIER}\n", *above, f"\n{SNIPPET}\n", self.alone] if above else [self.alone]
+        """The snippet with what it needs, in the order in which it is copied."""
+        return [f"{EARLIER}\n", *self.above, f"\n{SNIPPET}\n", self.alone] if self.earlier else [self.alone]
 
     @property
     def text(self) -> str:
@@ -75,7 +80,8 @@ def copies(snippets: Sequence[Snippet]) -> list[Copy]:
     reader, before, found = Reader(), [], []
     for snippet in snippets:
         own = [(statement, reader.read(statement.code, statement.shows)) for statement in statements(snippet)]
-        found.append(Copy(needed(before, own), [statement for statement, _ in own], snippet))
+        underscore = any("_" in effect.reads for _, effect in [*before, *own])
+        found.append(Copy(needed(before, own), [statement for statement, _ in own], snippet, underscore))
         for statement, effect in own:
             before.append((statement, Effect(effect.reads, set(), effect.changes) if statement.raises else effect))
     return found

@@ -4,6 +4,11 @@ A line that ends in `# idle` is not needed by the last snippet, and must not sta
 """
 
 NAMES = {
+    "the name that is thrown away is used": """
+        a, _ = [1], [2]
+        a.pop()
+        ----
+        a, _""",
     "a chain of names": """
         a = 1
         b = a + 1

@@ -58,3 +58,12 @@ def test_the_copy_prints_what_the_page_shows(name):
     assert said == wanted, copy.text
     for line in textwrap.dedent(ALL[name]).splitlines():
         assert not line.endswith("# idle") or line.strip() not in copy.text, copy.text
+
+
+def test_the_same_page_gives_the_same_copies_whatever_was_read_before():
+    page = "\n".join(session([(line, "") for line in split(textwrap.dedent(code).replace("----\n", ""))])
+                     for code in [*pages.OBJECTS.values(), *pages.RANDOM.values()])  # fmt: skip
+    once = [copy.text for copy in copies([Snippet("pycon", 1, page)] * 2)]
+    keep = [copies(run_page(code)[0]) for code in pages.TENSORS.values()]
+    assert keep
+    assert [copy.text for copy in copies([Snippet("pycon", 1, page)] * 2)] == once

@@ -17,6 +17,7 @@ from slicing.things import (
     UNSTEADY,
     VIEWS,
     Thing,
+    parts_of,
     reach,
 )
 
@@ -50,13 +51,9 @@ class Calls(Expressions):
             thing = self.apply(callee, args, named, discarded)
         else:
             thing = self.method(callee, method, args, named, discarded)
-        for word in node.keywords:  # dropout=0.1
-            if "dropout" in (word.arg or "") and not (isinstance(word.value, ast.Constant) and not word.value.value):
-                thing.random = True
-            if word.arg == "shuffle":
-                thing.random = True
-            if word.arg == "dropout" and isinstance(word.value, ast.Constant) and not word.value.value:
-                thing.random = False
+        for word in node.keywords:
+            if word.arg == "shuffle" or "dropout" in (word.arg or ""):
+                thing.random = not (isinstance(word.value, ast.Constant) and not word.value.value)  # dropout=0.0 is off
         return thing
 
     def apply(self, callee: Thing, args: list[Thing], named: dict[str, Thing], discarded: bool = False) -> Thing:
@@ -74,9 +71,7 @@ class Calls(Expressions):
             return made
         everything = [*args, *named.values()]
         results = []
-        for part in reach(callee):
-            if part.kind in ("function", "class") and part is not callee and part.kind == "class":
-                continue  # the class of an object: its methods run by name
+        for part in parts_of(callee):
             if part.kind == "function":
                 results.append(self.run(part, args, named))
             elif part.kind == "object":
@@ -92,8 +87,8 @@ class Calls(Expressions):
     def apply_object(self, thing: Thing, args: list[Thing], named: dict[str, Thing], discarded: bool) -> Thing:
         """Call an object: a Module of the page by its forward, another by what is known of it."""
         everything = [*args, *named.values()]
-        results = [self.run(found, [thing, *args], named) for name in ("__call__", "forward")
-                   if (found := thing.method(name))]  # fmt: skip
+        methods = [found for name in ("__call__", "forward") if (found := thing.method(name))]
+        results = [self.run(found, [thing, *args], named) for found in methods]
         if thing.random or UNSTEADY.match(thing.path):
             self.draw("torch")
         if discarded or COUNTING.match(thing.path) or (thing.path and not STEADY.match(thing.path)):
@@ -105,9 +100,7 @@ class Calls(Expressions):
         root, _, rest = path.partition(".")
         name = path.rpartition(".")[2]
         everything = [*args, *named.values()]
-        makes_object = any(part[:1].isupper() for part in rest.split(".")) or name.startswith(
-            ("load", "from_pretrained")
-        )
+        makes_object = any(part[:1].isupper() for part in rest.split(".")) or name.startswith(("load", "from_pre"))
         if root == "builtins":
             return self.apply_builtin(name, args, named)
 
@@ -134,9 +127,7 @@ class Calls(Expressions):
         kept = everything if name in VIEWS or root not in ARRAY_ROOTS else callables
         if name in VIEWS and len(everything) >= 1 and args and args[0].kind == "data":
             return args[0]
-        kind = (
-            "data" if root in ("torch", "numpy", "attnref", "math") else "iterator" if root == "itertools" else "part"
-        )
+        kind = "data" if root in ARRAY_ROOTS else "iterator" if root == "itertools" else "part"
         return Thing(kind, holds=kept, made_from=everything)
 
     def apply_builtin(self, name: str, args: list[Thing], named: dict[str, Thing]) -> Thing:
@@ -159,7 +150,7 @@ class Calls(Expressions):
         """A library gets these things: it may call what can be called, with any of them, and use operators."""
         for thing in things:
             self.use(thing)
-            for part in reach(thing) if calls else ():
+            for part in parts_of(thing) if calls else ():
                 if part.kind == "function" or (part.kind == "iterator" and part.node is not None):
                     self.run(part, [Thing("part", holds=things)])
                 elif part.kind == "bound":
@@ -186,4 +177,4 @@ def _draws(path: str, makes_object: bool) -> bool:
         return True
     if makes_object:
         return root not in PURE_ROOTS - {"torch", "attnref"} and not QUIET.fullmatch(path)
-    return root == "torch" and bool(DRAW.fullmatch(name))
+    return root in ("torch", "?") and bool(DRAW.fullmatch(name))

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Sequence
 
 from slicing.names import Names
-from slicing.things import FACTS, Scope, Thing, reach
+from slicing.things import FACTS, Scope, Thing, parts_of
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -68,7 +68,7 @@ class Expressions(Names):
         if name in FACTS:
             return Thing()
         parts = [thing, Thing("bound", holds=[thing], path=name)]
-        for owner in [part for part in reach(thing) if part.kind in ("object", "class", "super")]:
+        for owner in [part for part in parts_of(thing) if part.kind in ("object", "class", "super")]:
             if found := owner.method(name):  # a property, or a method that is passed on
                 parts += [found, self.run(found, [owner] if owner.kind == "object" else [])]
         return thing if thing.kind == "data" else Thing("part", holds=parts)
@@ -103,7 +103,7 @@ class Expressions(Names):
 
     def use(self, thing: Thing) -> None:
         """An operator, a loop or a print meets a thing: the page's own special methods run."""
-        for part in reach(thing):
+        for part in parts_of(thing):
             if part.kind == "object":
                 for method in part.dunders():
                     self.run(method, [part])

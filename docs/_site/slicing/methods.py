@@ -16,6 +16,7 @@ from slicing.things import (
     VIEWS,
     Scope,
     Thing,
+    parts_of,
     reach,
 )
 
@@ -27,7 +28,7 @@ class Methods(Calls):
 
     def method(self, owner: Thing, name: str, args: list[Thing], named: dict[str, Thing], discarded: bool) -> Thing:
         """Call a method."""
-        everything, parts = [*args, *named.values()], reach(owner)
+        everything, parts = [*args, *named.values()], parts_of(owner)
         objects = [part for part in parts if part.kind == "object"]
         results = []
         for part in parts:
@@ -79,7 +80,7 @@ class Methods(Calls):
         elif objects and (name in OBJECT_CHANGES or name.startswith("register_")):
             self.change(owner)
             for part in objects:
-                part.holds.update(thing for thing in given if reach(thing) and thing.kind != "data")
+                part.holds.update(thing for thing in given if thing.kind != "data")
         elif any(part.path and not STEADY.match(part.path) for part in objects) and name not in OBJECT_READS:
             self.change(owner, *(thing for thing in given if thing.kind != "data"))
         elif discarded:

@@ -9,7 +9,7 @@ import builtins
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from slicing.things import EVERYTHING, Scope, Thing, reach
+from slicing.things import EVERYTHING, Scope, Thing, parts_of, reach
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Names:
         if owner in (None, self.page):
             self._reads(name)
         thing = owner.names[name] if owner else Thing("import", path=f"?.{name}")
-        for part in reach(thing):
+        for part in parts_of(thing):
             if part.kind == "iterator":
                 self.change(part, deep=False)
                 self.hand_over([part])

@@ -5,6 +5,7 @@ more careful reading is taken.
 """
 
 import ast
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -84,6 +85,9 @@ COUNTING = re.compile(r".*(BatchNorm|InstanceNorm|spectral_norm)")  # keep a rec
 STEADY = re.compile(r"(torch\.nn|attnref)\.")  # Modules: a call changes nothing but what COUNTING says
 
 
+_serials = itertools.count()
+
+
 class Thing:
     """An object of the page, or several that may share memory."""
 
@@ -96,6 +100,7 @@ class Thing:
         node: ast.AST | None = None,
         scope: "Scope | None" = None,
     ) -> None:
+        self.serial = next(_serials)  # so that things are walked over in the order in which they were met
         self.kind = kind  # data, container, part, iterator, object, function, bound, class, super, import
         self.holds = set(holds)  # its parts, what it is a view of, what it keeps for later
         self.made_from = set(made_from)  # what it was computed from: the way of a gradient
@@ -148,3 +153,8 @@ def reach(*things: Thing, gradients: bool = False) -> set[Thing]:
                 scope = scope.parent
             open_ends += thing.made_from if gradients else ()
     return found
+
+
+def parts_of(thing: Thing) -> list[Thing]:
+    """A thing and all that it holds, in the order in which they were met."""
+    return sorted(reach(thing), key=lambda part: part.serial)
