@@ -394,7 +394,7 @@ def test_agrees_with_hugging_face(agrees, attend):
             (4, 2),
             {"attend": EfficientAttention2d(4, d_k=2, d_v=2, num_heads=1)},
             TypeError,
-            "attend must take (query, key, value, mask), got EfficientAttention2d(x, mask).",
+            "attend must take (query, key, value, mask), got EfficientAttention2d(x, token_mask).",
         ),
         (
             (4, 2),
