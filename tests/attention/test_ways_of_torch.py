@@ -197,6 +197,7 @@ def test_jacobians(agrees, attend, small_blocks):
 
 
 @those(lambda attend: not attend.forward_mode)
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 @pytest.mark.refusal
 @pytest.mark.parametrize("n", [3, 70])
 def test_forward_mode_is_refused_whatever_the_size(attend, n):
