@@ -50,7 +50,7 @@ MODULES = {
 # Constants of the fast versions that are set so low that every size takes several blocks.
 SMALL_BLOCKS = {
     "additive": (fast_additive, {"BLOCK_BYTES": 1}),
-    "efficient": (fast_efficient, {"BLOCK_BYTES": 1, "LEAST": 2}),
+    "efficient": (fast_efficient, {"BLOCK_BYTES": 1, "MIN_BLOCK": 2}),
     "linear": (fast_linear, {"BLOCK": 2, "CHUNK": 2}),
 }
 

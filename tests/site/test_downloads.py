@@ -108,6 +108,7 @@ def test_without_a_name_the_pages_are_listed(capsys):
     assert [line.split()[0] for line in listed if line.endswith(" snippets")] == list(PAGES)
 
 
+@pytest.mark.plain  # hands over snippets of its own making
 def test_a_page_that_shows_what_is_not_so_is_reported(capsys, monkeypatch):
     wrong = list(snippets("```pycon\n>>> 1 + 1\n3\n>>> 2 + 2\n4\n```\n"))
     monkeypatch.setattr(doctest, "pages", lambda: {"wrong": wrong})
@@ -124,6 +125,7 @@ def test_a_page_that_is_not_there_is_refused(capsys):
     assert "there is no page attention/nothing; python -m attnref.doctest lists them" in capsys.readouterr().err
 
 
+@pytest.mark.plain  # hands over snippets of its own making
 @pytest.mark.parametrize(
     ("code", "missing", "command"),
     [

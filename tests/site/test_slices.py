@@ -51,7 +51,7 @@ def run_page(page):
 def test_the_copy_prints_what_the_page_shows(name):
     fences, wanted = run_page(ALL[name])
     copy = copies(fences)[-1]
-    above = "".join(statement.quiet for statement in copy.earlier)
+    above = "".join(copy.above)
     namespace = {"__name__": "__main__"}
     said = [output for _, output in printed(above, namespace) if "Error" in output]
     said += [output for _, output in printed(copy.alone, namespace)]
