@@ -40,8 +40,8 @@ def additive_attention(
         v_a: Weights of the score, a weighted sum over the hidden layer.
 
     Returns:
-        output: One context vector for each query; zero where it may attend to nothing.
-        weights: The attention weights; each row sums to one, or to zero where the query may attend to nothing.
+        output: One context vector for each query; zero for a fully masked row.
+        weights: The attention weights; each row sums to one, or to zero in a fully masked row.
 
     Raises:
         TypeError: The inputs and weights are not of one floating dtype, or the mask is not bool.

@@ -31,8 +31,8 @@ def dot_attention(
         mask: True = may attend. All may when it is left out.
 
     Returns:
-        output: One context vector for each query; zero where it may attend to nothing.
-        weights: The attention weights; each row sums to one, or to zero where the query may attend to nothing.
+        output: One context vector for each query; zero for a fully masked row.
+        weights: The attention weights; each row sums to one, or to zero in a fully masked row.
 
     Raises:
         TypeError: The inputs are not of one floating dtype, or the mask is not bool.
@@ -75,7 +75,7 @@ def general_attention(
         w_a: Projection of a key to the size of a query; the paper's $W_a$.
 
     Returns:
-        output: One context vector for each query; zero where it may attend to nothing.
+        output: One context vector for each query; zero for a fully masked row.
         weights: The attention weights, as in `dot_attention`.
 
     Raises:
@@ -126,7 +126,7 @@ def concat_attention(
         v_a: Weights of the score, a weighted sum over the hidden layer.
 
     Returns:
-        output: One context vector for each query; zero where it may attend to nothing.
+        output: One context vector for each query; zero for a fully masked row.
         weights: The attention weights, as in `dot_attention`.
 
     Raises:

@@ -23,8 +23,8 @@ class MultiHeadAttention(nn.Module):
     Args:
         d_model: Size of the inputs and of the output.
         num_heads: Number of heads, `h`.
-        d_k: Size of a query and a key in one head; `d_model / num_heads` when left out.
-        d_v: Size of a value in one head; `d_model / num_heads` when left out.
+        d_k: Size of a query and a key in one head; `d_model / num_heads` if omitted.
+        d_v: Size of a value in one head; `d_model / num_heads` if omitted.
         bias: Whether the four projections add a bias. The paper's do not; those of `torch.nn.MultiheadAttention` do,
             unless told otherwise.
         attend: The attention of each head: any function or Module
@@ -86,7 +86,7 @@ class MultiHeadAttention(nn.Module):
             mask: True = may attend, the same for all heads. It has no head axis: that is added here.
 
         Returns:
-            output: One vector for each query. Where it may attend to nothing, zero or the bias of `output_proj`.
+            output: One vector for each query. For a fully masked row, zero or the bias of `output_proj`.
             weights: The attention weights of each head, or None where `attend` forms no weights.
 
         Raises:

@@ -27,8 +27,8 @@ def scaled_dot_product_attention(
         mask: True = may attend. All may when it is left out.
 
     Returns:
-        output: One vector for each query; zero where it may attend to nothing.
-        weights: The attention weights; each row sums to one, or to zero where the query may attend to nothing.
+        output: One vector for each query; zero for a fully masked row.
+        weights: The attention weights; each row sums to one, or to zero in a fully masked row.
 
     Raises:
         TypeError: The inputs are not of one floating dtype, or the mask is not bool.

@@ -37,7 +37,7 @@ def scaled_dot_product_attention(
         mask: True = may attend. All may when it is left out.
 
     Returns:
-        output: One vector for each query; zero where a query may attend to nothing.
+        output: One vector for each query; zero for a fully masked row.
         weights: None, they are never formed.
 
     Raises:
@@ -88,7 +88,7 @@ def flexible_scaled_dot_product_attention(
         mask: True = may attend. All may when it is left out.
 
     Returns:
-        output: One vector for each query; zero where a query may attend to nothing.
+        output: One vector for each query; zero for a fully masked row.
         weights: None, they are never formed.
 
     Raises:

@@ -6,7 +6,7 @@ import numpy as np
 def walk(step, x, states, mask, weights):
     """Hidden states of the top layer, and the last states; `step(x, states, **weights)` takes one step of one sample.
 
-    Weights are named as in torch's state dict. At padding the states stand still, and the hidden state handed out is
+    Weights are named as in torch's state dict. At padding the states do not change, and the hidden state returned is
     zero.
     """
     batch, n, _ = x.shape

@@ -17,7 +17,7 @@ from attnref.oracle.additive import additive_attention as oracle
 both = pytest.mark.parametrize("function", [additive_attention, fast.additive_attention], ids=["reference", "fast"])
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 MASK = torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.6
-MASK[1, 2] = False  # a query that may attend to nothing
+MASK[1, 2] = False  # a fully masked row
 
 
 def inputs(dtype=torch.float64, n_q=5, n_k=7):

@@ -38,7 +38,7 @@ MODULES = {
 }
 DTYPES = [torch.float64, torch.float32, torch.float16, torch.bfloat16]
 MASK = torch.rand(2, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.6
-MASK[1, 2] = False  # a query that may attend to nothing
+MASK[1, 2] = False  # a fully masked row
 
 each = pytest.mark.parametrize("function", WEIGHTS, ids=lambda function: function.__name__)
 each_score = pytest.mark.parametrize("score", MODULES)

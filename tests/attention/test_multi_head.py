@@ -29,7 +29,7 @@ both = pytest.mark.parametrize("attend", [scaled_dot_product_attention, fast], i
 with_bias = pytest.mark.parametrize("bias", [False, True], ids=["no bias", "bias"])
 BATCH, N_Q, N_K = 2, 5, 7
 RANDOM = torch.rand(BATCH, N_Q, N_K, generator=torch.Generator().manual_seed(0)) < 0.6
-RANDOM[..., 0] = True  # torch's own gives nan where a query may attend to nothing
+RANDOM[..., 0] = True  # torch's own gives nan for a fully masked row
 EMPTY = RANDOM.clone()
 EMPTY[1, 2] = False
 

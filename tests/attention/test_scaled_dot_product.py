@@ -21,7 +21,7 @@ from attnref.oracle.scaled_dot_product import scaled_dot_product_attention as or
 
 both = pytest.mark.parametrize("attend", [scaled_dot_product_attention, fast], ids=["reference", "fast"])
 MASK = torch.rand(3, 1, 5, 7, generator=torch.Generator().manual_seed(0)) < 0.6
-MASK[1, 0, 2] = False  # a query that may attend to nothing
+MASK[1, 0, 2] = False  # a fully masked row
 
 
 @both
