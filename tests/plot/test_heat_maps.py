@@ -49,6 +49,8 @@ def test_heat_map_has_a_row_for_each_query_and_a_column_for_each_key():
     assert ax.get_xlim() == (-0.5, 2.5)  # the first key at the left
     assert sides(ax) == [["q0", "q1"], ["k0", "k1", "k2"]]
     assert (ax.get_yticks().tolist(), ax.get_xticks().tolist()) == ([0, 1], [0, 1, 2])
+    for label in (*ax.get_xticklabels(), *ax.get_yticklabels()):
+        assert label.get_fontfamily() == plot.families()
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("", "")
     assert {tick.tick1line.get_markersize() for tick in ax.xaxis.get_major_ticks()} == {0}
 
@@ -281,6 +283,23 @@ def test_long_labels_get_room_of_their_own(draw, letters, svg):
     box = figure.axes[0].get_window_extent()
     assert min(box.width, box.height) > 0.5 * figure.dpi
     assert max(figure.get_size_inches()) < 8
+
+
+@pytest.mark.parametrize("shape", [(3, 40), (40, 3)])
+@pytest.mark.parametrize("draw", ["heat_map", "heads"])
+def test_labels_do_not_overlap_in_given_axes(draw, shape):
+    figure = Figure(layout="constrained")
+    axes = figure.subplots(1, 2)
+    rows, columns = ([f"n{i}" for i in range(n)] for n in shape)
+    if draw == "heads":
+        plot.heads(np.ones((2, *shape)), rows, columns, axes=axes)
+    else:
+        plot.heat_map(np.ones(shape), rows, columns, ax=axes[0])
+    figure.draw_without_rendering()
+    for labels, low, high in ((axes[0].get_yticklabels(), "y0", "y1"), (axes[0].get_xticklabels(), "x0", "x1")):
+        boxes = sorted((label.get_window_extent() for label in labels), key=lambda box: getattr(box, low))
+        for one, other in itertools.pairwise(boxes):
+            assert getattr(one, high) <= getattr(other, low) + 1.5  # pixels
 
 
 def test_only_the_side_of_a_long_label_grows():
