@@ -432,6 +432,13 @@ def test_labels_in_given_axes_follow_the_panels_that_are_drawn_in(share):
     assert [sides(ax) for ax in panels] == [[q, []], [[], k], [q, k]]
 
 
+def test_a_panel_is_labelled_if_none_is_beside_it_in_its_own_line_or_column():
+    grid = Figure().subplots(2, 2)
+    panels = [grid[0, 0], grid[1, 1]]
+    plot.heads(np.full((2, 2, 2), 0.5), ["q0", "q1"], ["k0", "k1"], axes=panels)
+    assert [sides(ax) for ax in panels] == [[["q0", "q1"], ["k0", "k1"]]] * 2
+
+
 def test_axes_that_are_in_no_grid_are_all_labelled():
     figure = Figure()
     panels = [figure.add_axes((0.1, 0.1, 0.3, 0.3)), figure.add_axes((0.5, 0.1, 0.3, 0.3))]
