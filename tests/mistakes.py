@@ -82,9 +82,9 @@ def changed_since(commit: str) -> set[str]:
 def concerns(stem: str) -> set[str]:
     """The files on which it depends whether the mistakes of a stem are caught."""
     found = importlib.import_module(f"planted.{stem}")
-    twins = (f"attnref/{room}/{stem}.py" for room in ("oracle", "fast"))
+    versions = (f"attnref/{room}/{stem}.py" for room in ("oracle", "fast"))
     code, tests = (f"attnref/{file}" for file in found.MISTAKES), (f"tests/{test}" for test in found.TESTS)
-    return {f"tests/planted/{stem}.py", *twins, *code, *tests, *SHARED}
+    return {f"tests/planted/{stem}.py", *versions, *code, *tests, *SHARED}
 
 
 def chosen(stems: list[str], since: str) -> list[str]:

@@ -108,7 +108,7 @@ class EfficientAttention2d(nn.Module):
 
     Args:
         channels: Channels of the image, before and after.
-        d_k: Size of a query and a key in one head: how many attention maps over the image a head has.
+        d_k: Size of a query and a key in one head: how many context vectors a head has.
         d_v: Size of a value in one head.
         num_heads: How many heads, `h`.
         normalization: As in `efficient_attention`. The authors' code has the softmax.

@@ -26,7 +26,7 @@ def causal_mask(
     offset: int = 0,
     device: torch.device | str | None = None,
 ) -> Bool[Tensor, "{n_q} n_k"]:
-    r"""Let each position attend to itself and to those before it; also called the look-ahead mask.
+    r"""Let each position attend to itself and to those before it.
 
     $$ M_{ij} = [\, j \le i + \text{offset} \,] $$
 

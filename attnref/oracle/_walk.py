@@ -38,7 +38,7 @@ def zeros(x, weights):
 
 
 def step_weights(weights, layer=0, direction=""):
-    """The maps of one layer and direction, under the names of a step."""
+    """The weights of one layer and direction, under the names of a step."""
     names = {"w_x": "weight_ih", "w_h": "weight_hh", "b_x": "bias_ih", "b_h": "bias_hh"}
     return {short: weights[f"{name}_l{layer}{direction}"] for short, name in names.items()}
 

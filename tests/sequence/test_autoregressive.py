@@ -444,10 +444,10 @@ def test_tensors_without_values():
 def test_pickles_and_copies(duplicate):
     x = series().requires_grad_()
     model = AutoregressiveModel(2).fit(x)  # of a leaf, whose graph must not be kept
-    twin = duplicate(model)
-    assert torch.equal(twin.log_conditionals(x), model.log_conditionals(x))
-    twin.bias += 1
-    assert not torch.equal(twin.bias, model.bias)
+    copied = duplicate(model)
+    assert torch.equal(copied.log_conditionals(x), model.log_conditionals(x))
+    copied.bias += 1
+    assert not torch.equal(copied.bias, model.bias)
 
 
 def test_gradients():

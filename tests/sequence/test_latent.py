@@ -371,11 +371,11 @@ def test_the_state_dict_keeps_the_mean_and_the_scale(agrees):
 def test_pickles_and_copies(maker, duplicate):
     x = series().requires_grad_()
     model = latent(maker).fit(x, steps=2)
-    twin = duplicate(model)
-    assert torch.equal(twin.log_conditionals(x), model.log_conditionals(x))
-    assert twin.losses == model.losses
-    twin.fit(x, steps=2)
-    assert not torch.equal(weights_of(twin), weights_of(model))
+    copied = duplicate(model)
+    assert torch.equal(copied.log_conditionals(x), model.log_conditionals(x))
+    assert copied.losses == model.losses
+    copied.fit(x, steps=2)
+    assert not torch.equal(weights_of(copied), weights_of(model))
 
 
 @makers

@@ -284,10 +284,10 @@ def test_default_dtype_and_device():
 def test_pickles_and_copies(duplicate):
     tokens = text()
     model = MarkovModel(VOCAB, 2, smoothing=0.2).fit(tokens)
-    twin = duplicate(model)
-    assert torch.equal(twin.log_conditionals(tokens), model.log_conditionals(tokens))
-    twin.fit(tokens[:, :9])
-    assert not torch.equal(twin.table(), model.table())
+    copied = duplicate(model)
+    assert torch.equal(copied.log_conditionals(tokens), model.log_conditionals(tokens))
+    copied.fit(tokens[:, :9])
+    assert not torch.equal(copied.table(), model.table())
 
 
 # refusals
