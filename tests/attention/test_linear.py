@@ -401,6 +401,15 @@ def test_learned_features_are_left_to_autocast(agrees, function, dtype):
     agrees(output, expected, torch.bfloat16)
 
 
+@every
+def test_sums_are_left_alone_by_autocast(function):
+    """All keys alike, so that the output is the mean of 257 and -255; bfloat16 would sum 256 in place of 257."""
+    x, value = torch.zeros(1, 4, 3), torch.tensor([[[257.0], [-255.0]] * 2])
+    with torch.autocast("cpu", torch.bfloat16):
+        output = function(x, x, value)[0]
+    assert output[0, -1].item() == 1
+
+
 def test_step_under_autocast(agrees):
     """The output as any matrix product, the state in float32."""
     query, key, value = inputs(dtype=torch.float32)

@@ -7,6 +7,7 @@ MISTAKES = {
         ("nothing attended: 0 / 0", "denominator.masked_fill(nothing, 1)", "denominator"),
         ("nothing attended: a gradient is left", ".masked_fill(nothing, 0)", ""),
         ("sums in half precision", "torch.promote_types(dtype, torch.float32)", "dtype"),
+        ("autocast left on", "enabled=False", "enabled=torch.is_autocast_enabled(device)"),
     ],
     "attention/_features.py": [
         ("features by the formula, digits lost", "F.relu(x) + x.clamp(max=0).exp()", "F.elu(x) + 1"),
@@ -53,6 +54,7 @@ MISTAKES = {
             "phi_k.unbind(-2), values.unbind(-2)",
             "phi_k.roll(-1, -2).unbind(-2), values.roll(-1, -2).unbind(-2)",
         ),
+        ("autocast left on around the sums", "with autocast_off(value):", "if True:"),
         ("not the dtype of autocast", "output.to(matmul_dtype(value)), state", "output.to(value.dtype), state"),
         (
             "state in the input's dtype",
@@ -85,6 +87,7 @@ MISTAKES = {
             "yield at_least_float32(phi_k), at_least_float32(one_value)",
             "yield phi_k, one_value",
         ),
+        ("fast: autocast left on around the sums", "with autocast_off(value):", "if True:"),
         ("fast: mask of the first block for all", "masked[number]", "masked[0]"),
         ("fast: lost queries not marked", "spoil(torch.cat(outputs, dim=-2), lost)", "torch.cat(outputs, dim=-2)"),
         (

@@ -56,6 +56,7 @@ MISTAKES = {
         ("gradients not clipped", "nn.utils.clip_grad_norm_(reader.parameters(), 1.0)", "pass"),
         ("learning rate of the first step", "schedule.step()", "pass"),
         ("caller's random numbers drawn", "with torch.random.fork_rng(devices=[]):", "with torch.no_grad():"),
+        ("seed ignored", "torch.manual_seed(seed)", "torch.manual_seed(0)"),
     ],
     "tasks/_weights.py": [
         (

@@ -91,6 +91,15 @@ def test_a_training_is_decided_by_its_seed_alone(task):
     assert not one.training
 
 
+def test_first_weights_are_drawn_from_the_seed():
+    drawn = []
+    for seed in (0, 3, 4, 3):
+        with _recipe.drawn_from(seed):
+            drawn.append(torch.rand(5))
+    assert torch.equal(drawn[1], drawn[3])
+    assert not any(torch.equal(drawn[one], drawn[other]) for one, other in ((0, 1), (0, 2), (1, 2)))
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_the_recipe_is_the_default(task, monkeypatch):
     asked = []
