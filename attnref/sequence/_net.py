@@ -6,13 +6,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from attnref._checks import kind_of, shape_of
+from attnref.sequence._checks import check_maker
 
 
 def checked_net(who: str, recurrent: Callable[[int, int], nn.Module], d_x: int, d_h: int) -> nn.Module:
     """What `recurrent` makes: a Module that puts the batch first, which torch's own do not unless told to."""
-    if isinstance(recurrent, nn.Module) or not callable(recurrent):
-        given = f"an instance of {kind_of(recurrent)}"
-        raise TypeError(f"{who}: recurrent must be a maker of recurrent nets, such as GRU, got {given}.")
+    check_maker(who, recurrent)
     net = recurrent(d_x, d_h)
     if not isinstance(net, nn.Module):
         raise TypeError(f"{who}: recurrent must make an nn.Module, got {kind_of(net)}.")

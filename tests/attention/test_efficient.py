@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 import torch
+from drawing import shared_mask_cases
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
@@ -60,21 +61,9 @@ def test_agrees_with_torch_softmax_and_einsum(agrees, function):
     agrees(function(query, key, value, normalization="scaling")[0], scaled)
 
 
-@st.composite
-def cases(draw):
-    """Any sizes, a mask for all queries that broadcasts in any of its axes, and how many positions a block has."""
-    batch = draw(st.lists(st.integers(1, 3), max_size=2))
-    n_q, n_k, d_k, d_v = (draw(st.integers(1, 9)) for _ in range(4))
-    shape = [size if draw(st.booleans()) else 1 for size in (*batch, 1, n_k)][draw(st.integers(0, len(batch))) :]
-    torch.manual_seed(draw(st.integers(0, 999)))
-    mask = torch.rand(shape) < draw(st.sampled_from([0.0, 0.5, 1.0]))
-    tensors = [torch.randn(*batch, n, d).double() for n, d in ((n_q, d_k), (n_k, d_k), (n_k, d_v))]
-    return tensors, mask if draw(st.booleans()) else None, draw(st.integers(1, 10))
-
-
 @both
 @normalizations
-@given(case=cases())
+@given(case=shared_mask_cases())
 def test_agrees_with_oracle_whatever_the_sizes_and_blocks(agrees, arrays, function, normalization, case):
     tensors, mask, block = case
     leaves = [tensor.clone().requires_grad_() for tensor in tensors]
@@ -120,7 +109,10 @@ def test_keys_of_any_size_are_weighed_alike(agrees, function, data, dtype, block
 @both
 @normalizations
 @given(
-    case=cases(), what=st.sampled_from([torch.nan, torch.inf, -torch.inf]), at=st.integers(0, 2), spot=st.integers(0, 8)
+    case=shared_mask_cases(),
+    what=st.sampled_from([torch.nan, torch.inf, -torch.inf]),
+    at=st.integers(0, 2),
+    spot=st.integers(0, 8),
 )
 def test_what_is_not_finite_stays_with_the_queries_that_attend_to_it(
     agrees, function, normalization, case, what, at, spot

@@ -6,6 +6,7 @@ What every attention must do is in test_attend.py.
 import numpy as np
 import pytest
 import torch
+from drawing import shared_mask_cases
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn import functional as F
@@ -76,18 +77,6 @@ def test_agrees_with_oracle_whatever_the_features(agrees, arrays, function, mask
     agrees(output, expected)
 
 
-@st.composite
-def cases(draw):
-    """Any sizes, a mask for all queries that broadcasts in any of its axes, and how many positions a block has."""
-    batch = draw(st.lists(st.integers(1, 3), max_size=2))
-    n, n_q, d_k, d_v = (draw(st.integers(1, 9)) for _ in range(4))
-    shape = [size if draw(st.booleans()) else 1 for size in (*batch, 1, n)][draw(st.integers(0, len(batch))) :]
-    torch.manual_seed(draw(st.integers(0, 999)))
-    mask = torch.rand(shape) < draw(st.sampled_from([0.0, 0.5, 1.0]))
-    tensors = [torch.randn(*batch, size, d).double() for size, d in ((n_q, d_k), (n, d_k), (n, d_v))]
-    return tensors, mask if draw(st.booleans()) else None, draw(st.integers(1, 10))
-
-
 def as_many_queries_as_keys(function, tensors):
     """Causal attention has a query for each key."""
     query, key, value = tensors
@@ -95,7 +84,7 @@ def as_many_queries_as_keys(function, tensors):
 
 
 @every
-@given(case=cases())
+@given(case=shared_mask_cases())
 def test_agrees_with_oracle_whatever_the_sizes_and_blocks(agrees, arrays, function, case):
     tensors, mask, block = case
     leaves = [tensor.clone().requires_grad_() for tensor in as_many_queries_as_keys(function, tensors)]
@@ -112,7 +101,10 @@ def test_agrees_with_oracle_whatever_the_sizes_and_blocks(agrees, arrays, functi
 
 @every
 @given(
-    case=cases(), what=st.sampled_from([torch.nan, torch.inf, -torch.inf]), at=st.integers(0, 2), spot=st.integers(0, 8)
+    case=shared_mask_cases(),
+    what=st.sampled_from([torch.nan, torch.inf, -torch.inf]),
+    at=st.integers(0, 2),
+    spot=st.integers(0, 8),
 )
 def test_what_is_not_finite_stays_with_the_queries_that_attend_to_it(agrees, function, case, what, at, spot):
     """A masked or later key or value reaches nothing, a query only itself; the rest is as with zeros in its stead."""
