@@ -11,7 +11,8 @@
 #     name: python3
 #   page:
 #     title: Reading dates
-#     description: A notebook that trains a small sequence-to-sequence model with additive attention to read dates in six languages, and draws where it looks.
+#     description: A notebook that trains a small sequence-to-sequence model with additive
+#       attention to read dates in six languages, and draws where it looks.
 #     search:
 #       synonyms: [notebook, Jupyter, training, train a model, date translation, example]
 # ---
