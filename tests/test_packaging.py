@@ -1,5 +1,6 @@
 """The package as it is installed: its metadata, its types, its public names, and what importing it drags in."""
 
+import contextlib
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from importlib import metadata, resources
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 import attnref
 
@@ -72,3 +74,15 @@ def test_everything_that_is_installed_is_pinned():
     pinned = dict(line.lower().split("==") for line in lines if line and not line.startswith("#"))
     assert wanted <= set(pinned)
     assert all("+" not in version for version in pinned.values())
+
+
+def test_what_is_pinned_runs_on_the_oldest_python():
+    """On its very first release: Debian 12 has 3.11.2, and a pin may ask for 3.11.5."""
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    asked = {}
+    for line in lines:
+        if line and not line.startswith("#"):
+            with contextlib.suppress(metadata.PackageNotFoundError):  # of another platform
+                asked[line] = metadata.metadata(line.split("==")[0]).get("Requires-Python") or ""
+    assert len(asked) > 50
+    assert {line: python for line, python in asked.items() if "3.11.0" not in SpecifierSet(python)} == {}
