@@ -26,7 +26,15 @@ ROLES = {
     scheme: dict(zip(("query", "key", "value", "weights"), accents, strict=True)) for scheme, accents in ACCENTS.items()
 }
 FONTS = ("Helvetica Neue", "Arial", "DejaVu Sans")
-CJK_FONTS = ("Noto Sans CJK KR", "Noto Sans KR", "Apple SD Gothic Neo", "Malgun Gothic", "NanumGothic", "Hiragino Sans")
+CJK_FONTS = (
+    "IBM Plex Sans KR",
+    "Noto Sans CJK KR",
+    "Noto Sans KR",
+    "Apple SD Gothic Neo",
+    "Malgun Gothic",
+    "NanumGothic",
+    "Hiragino Sans",
+)
 # Lightness of the first and the last color, hue of both, in OKLab; both differ from the background.
 _RAMPS = {"light": (0.975, 0.30, 225.0, 268.0), "dark": (0.30, 0.97, 268.0, 205.0)}
 

@@ -8,11 +8,13 @@ its function is gone.
 import ast
 import importlib.util
 import io
+import logging
 import multiprocessing
 import os
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -20,12 +22,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import typefaces
 from sources import ROOT, Sources
 
 SCRIPTS, OUT = ROOT / "docs" / "figures", ROOT / "docs" / "assets" / "figures"
 SCHEMES = ("light", "dark")
 NARROW = "narrow: bool=False"  # the one argument that a figure may take
-SVG = {"svg.fonttype": "none", "svg.hashsalt": "attnref"}  # text stays text; the same ids in every run
 
 
 def figure_names(script: Path) -> dict[str, bool]:
@@ -45,7 +47,8 @@ def targets(script: Path, name: str) -> dict[tuple[str, bool], Path]:
 def outdated(stems: list[str] | None = None) -> dict[Path, tuple[str, list[str]]]:
     """The scripts, these or all, that have figures to draw: the mark of a fresh drawing, and the figures' names."""
     sources, scripts = Sources(), sorted(SCRIPTS.glob("[!_]*.py"))
-    shared = (sources.key(Path(__file__)), *(f"{name} {version(name)}" for name in ("matplotlib", "torch")))
+    packages = [f"{name} {version(name)}" for name in ("matplotlib", "torch")]
+    shared = (sources.key(Path(__file__)), *packages, *typefaces.versions())
     found = {}
     for script in scripts:
         mark = f"<!-- {sources.key(script, *shared)} -->\n"
@@ -83,10 +86,18 @@ def draw(module: ModuleType, name: str, scheme: str, narrow: bool) -> str:
     from attnref import plot
 
     torch.manual_seed(0)
-    with plot.style(scheme), plt.rc_context(SVG), _training(allowed=scheme == SCHEMES[0] and not narrow):  # pyright: ignore[reportArgumentType]
+    lettering = typefaces.settings()  # before the style looks for typefaces
+    trains = scheme == SCHEMES[0] and not narrow
+    with plot.style(scheme), plt.rc_context(lettering), warnings.catch_warnings(), _training(allowed=trains):  # pyright: ignore[reportArgumentType]
+        warnings.filterwarnings("error", message="Glyph .* missing from")  # an outline has to be drawn here
         figure, svg = getattr(module, name)(**({"narrow": True} if narrow else {})), io.StringIO()
         figure.savefig(
-            svg, format="svg", transparent=True, bbox_inches="tight", metadata={"Date": None, "Creator": None}
+            svg,
+            format="svg",
+            transparent=True,
+            bbox_inches="tight",
+            pad_inches=0.04,
+            metadata={"Date": None, "Creator": None},
         )
         plt.close("all")
     return svg.getvalue()
@@ -114,6 +125,7 @@ def _load(script: Path) -> ModuleType:
     import matplotlib
 
     matplotlib.use("Agg")
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # not every family has every weight
     if str(SCRIPTS) not in sys.path:
         sys.path.append(str(SCRIPTS))  # for what the scripts share: _kit.py
     spec = importlib.util.spec_from_file_location(f"figures_{script.stem}", script)
@@ -126,6 +138,8 @@ def _load(script: Path) -> ModuleType:
 
 def main(stems: list[str]) -> None:
     """Draw what is outdated, a few scripts at a time, each in a process of its own."""
+    if not typefaces.FONTS.exists():
+        raise SystemExit("No typefaces. Run: npm ci --prefix docs/_site && python docs/_site/vendor.py")
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sys.path.insert(0, str(ROOT))  # the package beside these figures, wherever another one is installed
     scripts = SCRIPTS.glob("[!_]*.py")

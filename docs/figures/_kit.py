@@ -19,6 +19,7 @@ from attnref.plot.styles import FAINT, INK, MUTED, current_scheme
 
 WIDE, NARROW = 482.0, 258.0  # points
 SIZE = {"wide": 11.5, "narrow": 9.5}  # of letters, in points
+SMALLEST = 8.4  # points: 11 pixels, and a little for the margin of the drawing
 PAPER = {"light": "#fdfdfc", "dark": "#12161b"}  # what a picture lies on
 Role = Literal["query", "key", "value", "weights", "plain"]
 Point = tuple[float, float]
@@ -36,9 +37,9 @@ class Canvas:
         self.ax.set_axis_off()
 
     def text(self, x: float, y: float, text: str, *, role: Role = "plain", size: float = 1.0, **options) -> None:
-        """Letters about a point; `size` is relative to the canvas's own."""
+        """Letters about a point; `size` is relative to the canvas's own, and stops where letters get too small."""
         options = {"ha": "center", "va": "center_baseline", "color": ink(role), **options}
-        self.ax.text(x, y, text, fontsize=self.size * size, **options)
+        self.ax.text(x, y, text, fontsize=max(self.size * size, SMALLEST), **options)
 
     def matrix(
         self,
