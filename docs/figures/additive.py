@@ -4,10 +4,9 @@ import datetime
 
 import numpy as np
 import torch
+from _kit import Canvas
 from matplotlib import rcParams
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
 from attnref import additive_attention, plot
 from attnref.tasks import dates_data, device, load
@@ -24,67 +23,78 @@ GROUPS = [0, 0, 0, 0, None, 1, 1, None, 2, 2]  # year, month, day of an ISO date
 DAY = datetime.date(2001, 11, 4)  # held out: the model has never seen this day in any language
 
 
-def steps() -> Figure:
-    """Every number between the encoder's states and the context, one table for each step of the page."""
+def steps(narrow: bool = False) -> Figure:
+    """Project both sides, add, tanh, one score for each key; softmax; average: every number of the page."""
     from_encoder, from_decoder = H @ U_A.T, S @ W_A.T
-    squashed = torch.tanh(from_encoder + from_decoder)
-    scores = (squashed @ V_A)[:, None]
-    context, weights = additive_attention(S, H, H, w_q=W_A, w_k=U_A, v_a=V_A)
+    hidden = torch.tanh(from_encoder + from_decoder)
+    output, weights = additive_attention(S, H, H, w_q=W_A, w_k=U_A, v_a=V_A)
+    if narrow:
+        c, small, large = Canvas(530, narrow=True), (22.0, 19.0), (34.0, 19.0)
+        at = {
+            "key": (34, 62),
+            "projected key": (160, 62),
+            "query": (23, 156),
+            "projected query": (160, 156),
+            "hidden": (34, 246),
+            "scores": (176, 246),
+            "weights": (34, 376),
+            "value": (102, 462),
+            "output": (180, 471),
+        }
+        titles = ("Project to one size", "Add, tanh", "Score", "Softmax", "Average")
+        places = ((4, 14), (4, 210), (146, 210), (4, 340), (4, 424))
+    else:
+        c, small, large = Canvas(318), (23.0, 20.0), (38.0, 20.0)
+        at = {
+            "key": (38, 66),
+            "projected key": (148, 66),
+            "query": (28, 172),
+            "projected query": (148, 172),
+            "hidden": (286, 100),
+            "scores": (424, 100),
+            "weights": (38, 268),
+            "value": (232, 248),
+            "output": (334, 258),
+        }
+        titles = ("Project both to one size", "Add, tanh", "Score", "Softmax", "Average the values")
+        places = ((6, 16), (268, 54), (408, 54), (6, 226), (212, 214))
+    for count, ((x, y), text) in enumerate(zip(places, titles, strict=True), 1):
+        c.step(count, x, y, text)
 
-    figure = Figure(figsize=(6.7, 2.85))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(-1.15, 12.4), ylim=(4.55, -1.2), aspect="equal")
-    ax.set_axis_off()
-    for row, word in enumerate(WORDS):
-        ax.text(-0.15, row + 0.5, word, ha="right", va="center")
-    _table(ax, 0, 0, H, "1", "states")
-    _table(ax, 2.6, 0, from_encoder, "1.1", "linear")
-    ax.text(3.6, 3.25, "+", ha="center", va="center")
-    _table(ax, 2.6, 3.5, from_decoder)
-    ax.text(2.45, 4.0, "decoder", ha="right", va="center")
-    _table(ax, 5.2, 0, squashed, "1.2", "tanh")
-    _table(ax, 7.8, 0, scores, "1.3", "score")
-    _table(ax, 9.3, 0, weights.T, "1.4", "weight", strength=weights.T)
-    _table(ax, 10.35, 0, weights.T * H, "1.5", "times state", strength=weights.T)
-    ax.text(11.35, 3.25, "sum", ha="center", va="center")
-    _table(ax, 10.35, 3.5, context)
-    ax.text(10.2, 4.0, "context", ha="right", va="center")
-    for x in (2.3, 4.9, 7.5, 9.05):
-        ax.text(x, 1.5, "→", ha="center", va="center", color=rcParams["axes.edgecolor"])
-    return figure
+    key = c.matrix(*at["key"], H, role="key", name="key", shape="(3, d_k = 2)", rows=WORDS, cell=small)
+    keys = c.matrix(*at["projected key"], from_encoder, role="key", shape="(3, d_a = 2)", cell=small)
+    query = c.matrix(*at["query"], S, role="query", name="query", shape="(1, d_q = 3)", cell=small)
+    queries = c.matrix(*at["projected query"], from_decoder, role="query", shape="(1, d_a = 2)", cell=small)
+    sums = c.matrix(*at["hidden"], hidden, name="tanh", rows=WORDS, shape="(3, d_a = 2)", cell=large, digits=2, most=1)
+    scores = c.matrix(*at["scores"], hidden @ V_A[:, None], shape="(3, 1)", cell=(44.0, large[1]), digits=2)
+    c.matrix(*at["weights"], weights, role="weights", shape="(1, 3)", columns=WORDS, cell=large, digits=2, most=1)
+    value = c.matrix(*at["value"], H, role="value", name="value = key", shape="(3, d_v = 2)", rows=WORDS, cell=small)
+    context = c.matrix(*at["output"], output, role="value", name="output", shape="(1, 2)", cell=large, digits=2)
+
+    c.arrow(c.beside(key, 7), c.beside(keys, -7), "w_k", role="key")
+    c.arrow(c.beside(query, 7), c.beside(queries, -7), "w_q", role="query")
+    c.sign(value, context, "=")
+    if narrow:
+        c.text(keys.middle[0], (keys.y + keys.h + queries.y) / 2 + 10, "+", size=1.3)
+        c.arrow(c.beside(sums, 7), c.beside(scores, -7), "@ v_a")
+        c.text(28, value.middle[1], "weights", role="weights", weight="bold")
+        c.text(61, value.middle[1], "@", size=1.15)
+    else:
+        plus = c.node(221, sums.middle[1], "+")
+        c.path([c.beside(keys, 6), (plus.middle[0], keys.middle[1]), (plus.middle[0], plus.y - 2)], role="key")
+        below = (plus.middle[0], plus.y + plus.h + 2)
+        c.path([c.beside(queries, 6), (plus.middle[0], queries.middle[1]), below], role="query")
+        c.arrow(c.beside(plus, 3), (sums.x - 33, sums.middle[1]))
+        c.arrow(c.beside(sums, 7), c.beside(scores, -7), "@ v_a")
+        c.text(value.x - 52, value.middle[1], "@", size=1.15)
+    return c.figure
 
 
-def _table(
-    ax: Axes,
-    x: float,
-    y: float,
-    numbers: torch.Tensor,
-    step: str = "",
-    title: str = "",
-    strength: torch.Tensor | None = None,
-) -> None:
-    """Numbers in boxes; a box is the fuller, the greater its strength."""
-    rows, columns = numbers.shape
-    for i in range(rows):
-        for j in range(columns):
-            corner, fill = (x + j, y + i), 0.0 if strength is None else float(strength[i, 0])
-            ax.add_patch(Rectangle(corner, 1, 1, fc="C0", alpha=0.55 * fill, lw=0))
-            ax.add_patch(Rectangle(corner, 1, 1, fc="none", ec=rcParams["axes.edgecolor"], lw=0.8))
-            ax.text(x + j + 0.5, y + i + 0.5, _short(float(numbers[i, j])), ha="center", va="center", fontsize=11.5)
-    ax.text(x + columns / 2, y - 0.2, title, ha="center", va="bottom")
-    ax.text(x + columns / 2, y - 0.75, step, ha="center", va="bottom", color=rcParams["axes.edgecolor"], fontsize=11)
-
-
-def _short(number: float) -> str:
-    text = str(round(number)) if number == round(number) else f"{number:.2f}"
-    return text.replace("-0.00", "0.00").replace("-", "\N{MINUS SIGN}")
-
-
-def muted() -> Figure:
+def muted(narrow: bool = False) -> Figure:
     """Move one word's value by the same step: the context follows *chat*, and hardly feels *dort*."""
-    figure = Figure(figsize=(6.7, 3.3), layout="constrained")
+    figure = Figure(figsize=(3.58, 6.4) if narrow else (6.7, 3.3), layout="constrained")
     step = torch.tensor([0.3, 0.9])
-    for ax, moved in zip(figure.subplots(1, 2, sharey=True), (1, 2), strict=True):
+    for ax, moved in zip(figure.subplots(*((2, 1) if narrow else (1, 2)), sharey=True), (1, 2), strict=True):
         value = H.clone()
         value[moved] += step
         (old, new), _ = additive_attention(
@@ -113,19 +123,13 @@ def muted() -> Figure:
     return figure
 
 
-def alignment() -> Figure:
+def alignment(narrow: bool = False) -> Figure:
     """What the trained model looks at as it writes one held-out day, given in Korean and in English."""
-    figure = Figure(figsize=(6.7, 5.6), layout="constrained")
+    figure = Figure(figsize=(3.58, 5.0) if narrow else (6.7, 5.6), layout="constrained")
     for ax, locale in zip(figure.subplots(2, 1), ("ko", "en"), strict=True):
         text, iso, weights = _read(locale)
         plot.alignment(weights, text, iso, groups=GROUPS, ax=ax)
     return figure
-
-
-def heat() -> Figure:
-    """The same weights, Korean, as a table."""
-    text, iso, weights = _read("ko")
-    return plot.heat_map(weights, list(iso), list(text))
 
 
 def _read(locale: str) -> tuple[str, str, np.ndarray]:
