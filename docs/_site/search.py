@@ -1,0 +1,66 @@
+"""What the search reads of a page: its text without mathematics, buttons and drawings, and words people use for it.
+
+The words come from the page's front matter (`search: {synonyms: […]}`) and from names such as MultiHeadAttention, which
+are one word to the search. They are searched and not shown.
+"""
+
+import re
+from typing import Any
+
+from bs4 import BeautifulSoup, Tag
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import CombinedEvent, event_priority
+from mkdocs.structure.pages import Page
+from plain import plain
+
+PLUGIN = "material/search"
+NOT_READ = "svg, script, style, button, clipboard-copy, .headerlink, .doc-labels, div.source"
+SET = re.compile(r"\$\$(.+?)\$\$|(?<![\w$])\$([^$\n]+)\$(?![\w$])|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+PARTS = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
+_pages: dict[str, Page] = {}
+_whole: dict[str, str] = {}
+
+
+@event_priority(100)  # before the plugin reads the page
+def _give_text(context: Any, page: Page, **_: Any) -> None:
+    _pages[page.url] = page
+    _whole[page.url] = page.content or ""
+    page.content = text(page.content or "")
+
+
+@event_priority(-100)
+def _give_page(context: Any, page: Page, **_: Any) -> None:
+    page.content = _whole.pop(page.url)
+
+
+on_page_context = CombinedEvent(_give_text, _give_page)
+
+
+@event_priority(100)  # before the plugin writes its index
+def on_post_build(config: MkDocsConfig) -> None:
+    """MkDocs: add the words to the entries of the index."""
+    for entry in config.plugins[PLUGIN].search_index.entries:  # pyright: ignore[reportAttributeAccessIssue]
+        page = _pages.get(entry["location"])
+        synonyms = (page.meta.get("search") or {}).get("synonyms", []) if page else []
+        names = [" ".join(parts) for name in entry["title"].split() if len(parts := PARTS.split(name)) > 1]
+        if words := ", ".join([*synonyms, *names]):
+            entry["words"] = words
+    _pages.clear()
+
+
+def text(html: str) -> str:
+    """A page as the search reads it."""
+    soup = BeautifulSoup(html, "html.parser")
+    for element in soup.select(NOT_READ):
+        element.decompose()
+    for element in soup.select("math, .katex, .arithmatex"):
+        if isinstance(element, Tag) and not element.decomposed:
+            source = element.find("annotation", encoding="application/x-tex")
+            tex = source.get_text() if source else re.sub(r"^\s*\\[(\[]|\\[)\]]\s*$", "", element.get_text())
+            element.replace_with(plain(tex))
+    for cell in soup.select("td, th, dt, figcaption, summary, label"):
+        cell.append(" ")
+    for part in soup.find_all(string=re.compile(r"[$\\]")):  # the text cells of notebooks
+        if not part.find_parent(["code", "pre"]):
+            part.replace_with(SET.sub(lambda found: plain(next(filter(None, found.groups()))), part))
+    return str(soup)

@@ -1,0 +1,62 @@
+// The search as its reader needs it: the index and the worker are fetched when it is opened, not with every page, and a
+// question is reduced to the words that tell pages apart. Runs before the theme's script, which would fetch both at once.
+{
+  const opening = ["q", "h"] // in an address: a query to begin with, words to highlight
+  const small = new Set(
+    `a an and are as at be by can did do does for from had has have how i if in into is it its me my of on or our should so
+    than that the their them then there these they this to use used using was we were what when where which who why will
+    with would you your`.split(/\s+/)
+  )
+  const plurals = [/^(\w{3,})ies$/i, /^(\w{2,}(?:ss|x|ch|sh))es$/i, /^(\w{2,}[a-rt-z])s$/i]
+
+  const opened = new Promise(open => {
+    const { searchParams } = new URL(location)
+    if (location.protocol == "file:" || opening.some(name => searchParams.has(name))) open()
+    addEventListener("change", ({ target }) => target.id == "__search" && open())
+  })
+
+  // A word is found by its beginning, so the singular finds the plural too.
+  const singular = word => plurals.reduce((short, ending) => short.replace(ending, "$1"), word)
+  const asked = query => {
+    if (/["*~^:]|(^|\s)[+-]/.test(query)) return query // in the language of the search itself
+    const words = query.split(/\s+/).filter(Boolean)
+    const telling = words.filter(word => !small.has(word.toLowerCase()))
+    return (telling.length ? telling : words).map(singular).join(" ")
+  }
+
+  const { Worker, XMLHttpRequest } = window
+
+  // Stands for the theme's worker until the search is opened.
+  class Reader extends EventTarget {
+    constructor(url) {
+      super()
+      this.worker = opened.then(() => {
+        const worker = new Worker(url)
+        worker.onmessage = ({ data }) => {
+          // What scores less than its page is folded away: the best section of each page shows.
+          for (const [first, second] of data.data?.items ?? [])
+            if (second && !first.location.includes("#")) first.score = second.score
+          this.dispatchEvent(new MessageEvent("message", { data }))
+        }
+        return worker
+      })
+    }
+    postMessage({ type, data }) {
+      const message = { type, data: typeof data == "string" ? asked(data) : data }
+      this.worker.then(worker => worker.postMessage(message))
+    }
+  }
+
+  window.Worker = function (url, options) {
+    return /\/workers\/search\./.test(url) ? new Reader(url) : new Worker(url, options)
+  }
+  window.XMLHttpRequest = class extends XMLHttpRequest {
+    open(method, url, ...rest) {
+      this.waits = /\/search\/search_index\.json$/.test(url)
+      super.open(method, url, ...rest)
+    }
+    send(...body) {
+      this.waits ? opened.then(() => super.send(...body)) : super.send(...body)
+    }
+  }
+}

@@ -1,0 +1,55 @@
+"""What the search reads of a page: words, not markup."""
+
+import pytest
+
+search = pytest.importorskip("search", reason="the site's own packages: the group `docs`")
+from plain import plain  # noqa: E402
+
+
+@pytest.mark.parametrize(
+    ("tex", "text"),
+    [
+        (r"\operatorname{softmax}\left(\frac{Q K^\top}{\sqrt{d_k}}\right) V", "softmax ((Q Kᵀ)/√d_k) V"),
+        (r"\frac{1}{2}", "1/2"),
+        (r"\alpha_{ij} \le 1, \quad x \in \mathbb{R}^{n \times d}", "α_ij ≤ 1, x ∈ R^(n × d)"),  # noqa: RUF001
+        (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "a = b; c = d"),
+        (r"\{1, \dots, n\}", "{1, …, n}"),
+        (r"\underbrace{p(x)}_{\text{Markov}}", "p(x)_Markov"),
+        (r"\frac{\sum_{j} \frac{a_j}{b}}{\sqrt{\mathrm{var}(x)}}", "(∑_j a_j/b)/(√(var(x)))"),
+    ],
+)
+def test_an_equation_reads_as_text(tex, text):
+    assert plain(tex) == text
+
+
+@pytest.mark.parametrize(
+    ("html", "wanted", "unwanted"),
+    [
+        (r'<p>Scores <span class="arithmatex">\(q \cdot k\)</span>.</p>', "Scores q · k.", "\\"),
+        (r'<div class="arithmatex">\[\sqrt{d_k}\]</div>', "√d_k", "sqrt"),
+        (r'<p><span class="katex"><math><mi>h</mi><annotation encoding="application/x-tex">h_t</annotation></math>'
+         "<span>ht</span></span></p>", "<p>h_t</p>", "ht<"),
+        ("<p>It costs $O(n^2)$.</p><pre><code>$ pip install</code></pre>", "It costs O(n^2).", "$O"),
+        ("<pre><code>$ pip install</code></pre>", "$ pip install", "zzz"),
+        ('<h2 id="a">Cost<a class="headerlink" href="#a">#</a></h2>', "Cost</h2>", "#</a>"),
+        ("<button>Copy</button><svg><text>0.5</text></svg><p>Text</p>", "<p>Text</p>", "0.5"),
+        ("<table><tr><td>d_k</td><td>size</td></tr></table>", "d_k </td>", "zzz"),
+    ],
+)  # fmt: skip
+def test_the_search_reads_text(html, wanted, unwanted):
+    read = search.text(html)
+    assert wanted in read
+    assert unwanted not in read
+
+
+def test_the_parts_of_a_name_are_words_and_those_of_nan_are_not():
+    parts = {
+        name: search.PARTS.split(name) for name in ("MultiHeadAttention", "LuongAttention", "NaN", "RoPE", "PyTorch")
+    }
+    assert parts == {
+        "MultiHeadAttention": ["Multi", "Head", "Attention"],
+        "LuongAttention": ["Luong", "Attention"],
+        "NaN": ["NaN"],
+        "RoPE": ["RoPE"],
+        "PyTorch": ["PyTorch"],
+    }
