@@ -64,9 +64,14 @@ def test_table_of_accuracies(attend):
 
 def test_table_of_scores():
     measures = measured("luong_scores")
-    table = page("attention/luong.md").split("$ python benchmarks/scores.py")[1].split("```")[0].splitlines()
+    table = (
+        page("attention/luong.md")
+        .split("| step | additive | dot | general | concat |")[1]
+        .split("\n\n")[0]
+        .splitlines()
+    )
     for at, step in enumerate(measures["at"]):
-        (line,) = (line for line in table if line.startswith(f"step {step} "))
+        (line,) = (line for line in table if line.startswith(f"| {step} |"))
         for score in ("additive", "dot", "general", "concat"):
             each = [100 * run["curve"][at] for run in measures["runs"] if run["score"] == score]
             assert f"{mean(each):.1f} ({min(each):.1f}-{max(each):.1f})" in line
