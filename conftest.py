@@ -49,7 +49,8 @@ class Page(pytest.File):
             yield InTurn.from_parent(self, name=f"line {snippet.line}", snippet=snippet)
         for number, snippet in enumerate(found if ALONE else ()):
             yield Alone.from_parent(self, name=f"line {snippet.line}, copied", snippet=snippet, number=number)
-        self.found, self.said = found, None
+        self.found: list[Snippet] = found
+        self.wrong: list[str] | None = None
 
     def _refuse(self, snippet: Snippet) -> None:
         """Refuse what no one would run."""
@@ -61,18 +62,33 @@ class Page(pytest.File):
             raise self.CollectError(f"{where}: a `pycon` fence has >>> prompts, a `python` fence has none.")
 
     def difference(self, number: int) -> str:
-        """What is wrong with one of the page's copies. All of them are run at once, the first time."""
+        """What is wrong with one of the page's copies. All of them are run at once, the first time.
+
+        Those that were right stay so while nothing they depend on changes; CI, and `--cache-clear`, run all.
+        """
+        from kept import key
+
+        if self.wrong is None:
+            name, now = f"copies/{self.nodeid}", key(self.path.read_text(encoding="utf-8"))
+            kept = self.config.cache.get(name, None) if self.config.cache and not os.environ.get("CI") else None
+            self.wrong = [""] * len(self.found) if kept == now else self._run_copies()
+            if self.config.cache and not any(self.wrong):
+                self.config.cache.set(name, now)
+        return self.wrong[number]
+
+    def _run_copies(self) -> list[str]:
         from checks import differences
         from prompt import Prompts
         from slices import copies
 
-        if self.said is None:
-            prompts = self.config.stash.setdefault(PROMPTS, None) or Prompts()
-            self.config.stash[PROMPTS] = prompts
-            self.copies = copies(self.found)
-            self.said = prompts.paste([copy.parts for copy in self.copies])
-        wrong = differences(self.copies[number], self.said[number])
-        return wrong and f"{self.copies[number].text}\n\n{wrong}"
+        prompts = self.config.stash.setdefault(PROMPTS, None) or Prompts()
+        self.config.stash[PROMPTS] = prompts
+        made = copies(self.found)
+        wrong = []
+        for copy, said in zip(made, prompts.paste([copy.parts for copy in made]), strict=True):
+            difference = differences(copy, said)
+            wrong.append(difference and f"{copy.text}\n\n{difference}")
+        return wrong
 
 
 class Fence(pytest.Item):

@@ -186,13 +186,12 @@ def test_compiles_fifteen_lengths_into_two_graphs(case, masked):
 
 
 @those(lambda case: not case.free)
-@masked_or_not
-def test_a_loop_compiles_into_a_graph_for_each_length(case, masked):
+def test_a_loop_compiles_into_a_graph_for_each_length(case):
     graphs = []
     module = case.build()
     program = compiled(module, graphs)
     for n in (1, 2, 3, 2, 1):
-        args = case.inputs(n, masked)
+        args = case.inputs(n, masked=True)
         same(program(*args), module(*args))
     assert len(graphs) == 3
 
@@ -209,10 +208,9 @@ def test_compiles_fifteen_batch_sizes_into_two_graphs(case):
 
 
 @every
-@masked_or_not
-def test_compiles_with_the_same_gradient(case, masked):
+def test_compiles_with_the_same_gradient(case):
     torch._dynamo.reset()
-    module, args = case.build(), case.inputs(2, masked)
+    module, args = case.build(), case.inputs(2, masked=True)
     weights = list(module.parameters())
     program = torch.compile(module, fullgraph=True, backend="aot_eager")
     same(torch.autograd.grad(loss(program(*args)), weights), torch.autograd.grad(loss(module(*args)), weights))

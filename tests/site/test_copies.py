@@ -9,6 +9,7 @@ import os
 import types
 from pathlib import Path
 
+import kept
 import pytest
 from checks import differences
 from fences import Snippet
@@ -119,3 +120,29 @@ def test_code_is_laid_out_for_the_prompt(name, prompts):
         for node in ast.parse(code).body:
             exec(compile(ast.Interactive([node]), "page", "single"), namespace)
     assert "".join(answer.printed for answer in answers) == out.getvalue()
+
+
+def test_copies_that_passed_are_run_again_when_anything_they_depend_on_has_changed(monkeypatch, tmp_path):
+    file = tmp_path / "attnref" / "attention" / "masks.py"
+    file.parent.mkdir(parents=True)
+    monkeypatch.setattr(kept, "ROOT", tmp_path)
+    monkeypatch.setattr(kept, "RUNS_THEM", (tmp_path / "conftest.py",))
+
+    def key(text):
+        kept._surroundings.cache_clear()
+        return kept.key(text)
+
+    keys = []
+    for path, text in (
+        (file, "a"),
+        (file, "b"),
+        (tmp_path / "attnref" / "data.csv", "1"),
+        (tmp_path / "conftest.py", ""),
+    ):
+        path.write_text(text)
+        keys += [key("page"), key("another page")]
+    assert len(set(keys)) == len(keys)
+    assert key("page") == keys[-2]
+    monkeypatch.setattr(kept, "distributions", list)
+    assert key("page") not in keys
+    kept._surroundings.cache_clear()
