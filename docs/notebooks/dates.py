@@ -12,7 +12,7 @@
 #   page:
 #     title: Reading dates
 #     description: A notebook that trains a small sequence-to-sequence model with additive
-#       attention to read dates in six languages, and draws where it looks.
+#       attention to read dates in eight languages, and draws where it looks.
 #     search:
 #       synonyms: [notebook, Jupyter, training, train a model, date translation, example]
 # ---
