@@ -1,123 +1,151 @@
-"""Cross-attention: the three places where attention stands, and who may attend to whom at each of them."""
+"""Cross-attention: its steps with numbers, where a Transformer has attention, and the mask of each of the three."""
 
-from matplotlib import rcParams
-from matplotlib.axes import Axes
+import torch
+from _kit import Block, Canvas, Role
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch, Rectangle
-from torch import Tensor
 
-from attnref import causal_mask, padding_mask
+from attnref import causal_mask, padding_mask, scaled_dot_product_attention
+from attnref.plot.styles import MUTED, current_scheme
 
-SOURCE, TARGET = ["le", "chat", "noir", "dort", "(pad)"], ["(start)", "the", "black", "cat"]
-LEFT, RIGHT, BUS = 1.45, 5.05, 3.12  # inches: middle of the encoder, of the decoder, the memory's way between them
-HIGH, WIDE = 0.42, 2.3
-
-
-def places() -> Figure:
-    """Two blocks of encoder and decoder: where queries (C0), keys and values (C1) come from."""
-    figure = Figure(figsize=(6.7, 5.75))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, 6.7), ylim=(0, 5.75))
-    ax.set_axis_off()
-
-    for x, top, title, words in (
-        (LEFT, 4.3, "encoder", "source words"),
-        (RIGHT, 5.6, "decoder", "target words so far"),
-    ):
-        ax.text(x, top, title, ha="center", va="center", weight="bold")
-        ax.text(x, 0.16, words, ha="center", va="center")
-
-    for low, y in ((0.33, 0.85), (1.77, 2.3)):  # encoder blocks
-        _three(ax, LEFT, low, y)
-        _box(ax, LEFT, y, "self-attention")
-        _arrow(ax, (LEFT, y + HIGH), (LEFT, y + 0.68))
-        _box(ax, LEFT, y + 0.68, "feed-forward", high=0.24, quiet=True)
-    _arrow(ax, (LEFT, 3.22), (LEFT, 3.62))
-    _box(ax, LEFT, 3.62, "memory", quiet=False, dashes="--")
-
-    for low, y in ((0.33, 0.85), (2.59, 3.08)):  # decoder blocks
-        _three(ax, RIGHT, low, y)
-        _box(ax, RIGHT, y, "masked self-attention")
-        _arrow(ax, (RIGHT, y + HIGH), (RIGHT, y + 0.88), "C0", "q")
-        _box(ax, RIGHT, y + 0.88, "cross-attention")
-        _arrow(ax, (RIGHT, y + 0.88 + HIGH), (RIGHT, y + 1.5))
-        _box(ax, RIGHT, y + 1.5, "feed-forward", high=0.24, quiet=True)
-        middle = y + 0.88 + HIGH / 2
-        ax.plot([BUS, BUS], [3.62 + HIGH / 2, middle], color="C1", lw=1.8, solid_capstyle="round")
-        _arrow(ax, (BUS, middle), (RIGHT - WIDE / 2, middle), "C1", "k, v")
-    ax.plot([LEFT + WIDE / 2, BUS], [3.62 + HIGH / 2] * 2, color="C1", lw=1.8, solid_capstyle="round")
-    _arrow(ax, (RIGHT, 4.82), (RIGHT, 5.08))
-    ax.text(RIGHT, 5.2, "next words", ha="center", va="center")
-    return figure
+# The example of the page.
+SOURCE, TARGET = ("le", "chat", "dort"), ("the", "cat")
+MEMORY_ROWS = torch.tensor([[0.0, 2.0], [2.0, 0.0], [1.0, 1.0]])
+TARGET_ROWS = torch.eye(2)
+W_Q, W_K, W_V = torch.tensor([[0.0, 2.0], [2.0, 0.0]]), torch.eye(2), 10 * torch.eye(2)
 
 
-def tables() -> Figure:
-    """Who may attend to whom at each place, for a padded source of five tokens and a target of four."""
-    n_s, n_t = len(SOURCE), len(TARGET)
-    real = padding_mask([4], n_s)[0]
-    figure = Figure(figsize=(6.7, 3.0))
-    places = (
-        (0.72, "encoder", real.expand(n_s, n_s), SOURCE, SOURCE),
-        (2.98, "decoder", causal_mask(n_t), TARGET, TARGET),
-        (5.12, "cross-attention", real.expand(n_t, n_s), TARGET, SOURCE),
+def steps(narrow: bool = False) -> Figure:
+    """Queries come from the decoder, keys and values from the encoder; weights and output have a row for each query."""
+    query, key, value = TARGET_ROWS @ W_Q, MEMORY_ROWS @ W_K, MEMORY_ROWS @ W_V
+    output, weights = scaled_dot_product_attention(query, key, value)
+    if narrow:
+        c, cell, large = Canvas(490, narrow=True), (24.0, 19.0), (34.0, 19.0)
+        at = {
+            "target": (44, 84),
+            "memory": (44, 224),
+            "query": (172, 84),
+            "key": (172, 180),
+            "value": (172, 276),
+            "weights": (34, 424),
+            "output": (180, 424),
+        }
+        titles = ((4, 14, "Project"), (4, 378, "Compare, softmax"), (150, 378, "Average"))
+        boxes = ((6, 36, 114), (6, 176, 134))
+    else:
+        c, cell, large = Canvas(366), (24.0, 20.0), (36.0, 20.0)
+        at = {
+            "target": (50, 88),
+            "memory": (50, 232),
+            "query": (164, 88),
+            "key": (164, 180),
+            "value": (164, 282),
+            "weights": (282, 122),
+            "output": (394, 292),
+        }
+        titles = ((6, 16, "Project"), (242, 56, "Compare, softmax"), (290, 240, "Average"))
+        boxes = ((8, 38, 116), (8, 182, 136))
+    for count, (x, y, text) in enumerate(titles, 1):
+        c.step(count, x, y, text)
+    for (x, y, high), name in zip(boxes, ("decoder", "encoder"), strict=True):
+        c.box(x, y, 102, high, faint=True)
+        c.text(x + 51, y + 12, name, size=0.9)
+
+    target = c.matrix(*at["target"], TARGET_ROWS, name="target", shape="(n_t = 2, 2)", rows=TARGET, cell=cell)
+    memory = c.matrix(*at["memory"], MEMORY_ROWS, name="memory", shape="(n_s = 3, 2)", rows=SOURCE, cell=cell)
+    q = c.matrix(*at["query"], query, role="query", name="query", shape="(2, d_k = 2)", cell=cell)
+    k = c.matrix(*at["key"], key, role="key", name="key", shape="(3, d_k = 2)", cell=cell)
+    v = c.matrix(*at["value"], value, role="value", name="value", shape="(3, d_v = 2)", cell=cell)
+    w = c.matrix(
+        *at["weights"], weights, role="weights", name="weights", shape="(2, 3)", rows=TARGET, columns=SOURCE,
+        cell=large, digits=2, most=1,
+    )  # fmt: skip
+    o = c.matrix(*at["output"], output, role="value", name="output", shape="(2, d_v = 2)", cell=large)
+    c.arrow((target.x + target.w + 16, target.middle[1]), c.beside(q, -7), role="query")
+    c.arrow((memory.x + memory.w + 16, memory.middle[1] - 8), c.beside(k, -7), role="key")
+    c.arrow((memory.x + memory.w + 16, memory.middle[1] + 8), c.beside(v, -7), role="value")
+    if narrow:
+        c.arrow(c.beside(w, 8), c.beside(o, -8))
+    else:
+        c.arrow(c.beside(q, 7), (w.x - 30, w.y + 12), role="query")
+        c.arrow(c.beside(k, 7), (w.x - 30, w.y + 30), role="key")
+        c.arrow((w.x + w.w + 8, w.middle[1]), (o.x + 36, o.y - 22), bend=-0.2)
+        c.arrow(c.beside(v, 7), c.beside(o, -8), role="value")
+    return c.figure
+
+
+def places(narrow: bool = False) -> Figure:
+    """Encoder and decoder of two blocks each: where the queries, keys and values of every attention come from."""
+    c = Canvas(398, narrow=narrow)
+    if narrow:
+        left, right, bus, wide, step = 60.0, 194.0, 123.0, 108.0, 30.0
+    else:
+        left, right, bus, wide, step = 104.0, 364.0, 226.0, 166.0, 43.0
+    c.text(left, 84, "encoder", weight="bold")
+    c.text(right, 12, "decoder", weight="bold")
+    c.text(left, 390, "source words")
+    c.text(right, 390, "target words so far")
+
+    for y in (316.0, 212.0):  # encoder blocks; y is the top of the attention
+        _projections(c, left, y + 62, y + 30, step)
+        block = c.box(left - wide / 2, y, wide, 30, "self-attention")
+        c.arrow(block.top, (left, y - 20))
+        _feed_forward(c, left - wide / 2, y - 38, wide)
+    c.arrow((left, 174), (left, 134))
+    memory = c.box(left - wide / 2, 104, wide, 30, "memory", weight="bold")
+
+    for y in (316.0, 156.0):  # decoder blocks
+        _projections(c, right, y + 62, y + 30, step)
+        block = c.box(right - wide / 2, y, wide, 30, "causal self-attention")
+        cross = c.box(right - wide / 2, y - 62, wide, 30, "cross-attention", weight="bold")
+        c.arrow(block.top, cross.bottom, role="query")
+        c.text(right + 6, y - 16, "query", role="query", ha="left", size=0.9)
+        c.arrow(cross.top, (right, y - 82))
+        _feed_forward(c, right - wide / 2, y - 100, wide)
+        _bus(c, memory, bus - 2, (cross.x, cross.middle[1] - 6), "key")
+        _bus(c, memory, bus + 2, (cross.x, cross.middle[1] + 6), "value")
+        if not narrow:
+            c.text((bus + cross.x) / 2 + 4, cross.middle[1] - 16, "key", role="key", size=0.9)
+            c.text((bus + cross.x) / 2 + 4, cross.middle[1] + 17, "value", role="value", size=0.9)
+    c.arrow((right, 56), (right, 42))
+    c.text(right, 32, "next words")
+    return c.figure
+
+
+def tables(narrow: bool = False) -> Figure:
+    """The mask of each attention, for a source of three words and one padding, and a target of three tokens."""
+    source, target = (*SOURCE, "pad"), ("start", *TARGET)
+    real = padding_mask([3], n_k=4)[0]
+    cell = (30.0, 19.0)
+    cases = (
+        ("encoder", real.expand(4, 4), source, source),
+        ("decoder", causal_mask(3), target, target),
+        ("cross-attention", real.expand(3, 4), target, source),
     )
-    for left, title, mask, rows, columns in places:
-        _table(figure, left, title, mask, rows, columns)
-    figure.axes[0].set_ylabel("query")
-    handles = [_cell(0, 0, True), _cell(0, 0, False)]
-    figure.legend(
-        handles, ["may attend", "may not"], loc="lower left", ncols=2, handlelength=1, handleheight=1, borderpad=0
-    )
-    return figure
+    c = Canvas(392 if narrow else 140, narrow=narrow)
+    for count, (name, mask, rows, columns) in enumerate(cases):
+        x, y = (72.0, 40.0 + 134 * count) if narrow else ((40.0, 208.0, 352.0)[count], 44.0)
+        c.matrix(
+            x, y, mask.float(), role="weights", name=name, rows=rows, columns=columns, cell=cell, digits=-1, most=1,
+            hidden=(~mask).numpy(),
+        )  # fmt: skip
+    return c.figure
 
 
-def _box(ax: Axes, x: float, y: float, name: str, high: float = HIGH, quiet: bool = False, dashes: str = "-") -> None:
-    edge = rcParams["axes.edgecolor" if quiet else "text.color"]
-    style = "round,pad=0,rounding_size=0.08"
-    ax.add_patch(
-        FancyBboxPatch((x - WIDE / 2, y), WIDE, high, style, fc="none", ec=edge, lw=0.9 if quiet else 1.5, ls=dashes)
-    )
-    color = rcParams["axes.edgecolor"] if quiet else rcParams["text.color"]
-    size = "small" if quiet else "medium"
-    ax.text(x, y + high / 2, name, ha="center", va="center_baseline", color=color, fontsize=size)
+def _projections(c: Canvas, x: float, low: float, high: float, step: float) -> None:
+    """Query, key and value from one and the same vectors."""
+    roles: tuple[Role, ...] = ("query", "key", "value")
+    for shift, role in zip((-step, 0.0, step), roles, strict=True):
+        c.path([(x, low - 10), (x + shift, low - 10), (x + shift, high)], role=role)
+    c.line((x, low), (x, low - 9))
 
 
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], color: str = "", letter: str = "") -> None:
-    color = color or rcParams["axes.edgecolor"]
-    arrow = {"arrowstyle": "-|>", "color": color, "lw": 1.8 if letter else 1.0, "shrinkA": 0, "shrinkB": 0}
-    ax.annotate("", end, start, arrowprops={**arrow, "mutation_scale": 11})
-    if letter:
-        x, y = (start[0] + end[0]) / 2, (start[1] + end[1]) / 2
-        across = start[1] == end[1]
-        at = (x, y + 0.07) if across else (x + 0.07, y + 0.03)
-        ax.text(*at, letter, color=color, ha="center" if across else "left", va="bottom" if across else "center")
+def _bus(c: Canvas, memory: Block, x: float, end: tuple[float, float], role: Role) -> None:
+    """From the memory to one cross-attention."""
+    y = memory.middle[1] + (-3 if role == "key" else 3)
+    c.path([(memory.x + memory.w, y), (x, y), (x, end[1]), end], role=role)
 
 
-def _three(ax: Axes, x: float, low: float, high: float) -> None:
-    """Query, key and value from one and the same place."""
-    for shift, letter, color in ((-0.6, "q", "C0"), (0.0, "k", "C1"), (0.6, "v", "C1")):
-        ax.plot([x, x + shift], [low, low + 0.14], color=color, lw=1.8, solid_capstyle="round")
-        _arrow(ax, (x + shift, low + 0.14), (x + shift, high), color, letter)
-
-
-def _table(figure: Figure, left: float, title: str, mask: Tensor, rows: list[str], columns: list[str]) -> None:
-    wide, high = figure.get_size_inches()
-    n_q, n_k, cell = len(rows), len(columns), 0.27
-    ax = figure.add_axes((left / wide, 1 - (0.3 + n_q * cell) / high, n_k * cell / wide, n_q * cell / high))
-    for i in range(n_q):
-        for j in range(n_k):
-            ax.add_patch(_cell(i, j, bool(mask[i, j])))
-    ax.set(xlim=(-0.5, n_k - 0.5), ylim=(n_q - 0.5, -0.5), xlabel="key")
-    ax.set_title(title, loc="left")
-    ax.set_yticks(range(n_q), rows)
-    ax.set_xticks(range(n_k), columns, rotation=90)
-    ax.tick_params(length=0)
-    ax.spines[:].set_visible(False)
-
-
-def _cell(i: int, j: int, may: bool) -> Rectangle:
-    """Full or empty, so that it reads without color."""
-    corner, muted = (j - 0.41, i - 0.41), rcParams["axes.edgecolor"]
-    if may:
-        return Rectangle(corner, 0.82, 0.82, facecolor="C0", edgecolor="C0", lw=0.8)
-    return Rectangle(corner, 0.82, 0.82, facecolor="none", edgecolor=muted, lw=0.8)
+def _feed_forward(c: Canvas, x: float, y: float, wide: float) -> None:
+    """The part of a block that is no attention, in gray."""
+    block = c.box(x, y, wide, 18, faint=True)
+    c.text(*block.middle, "feed-forward", size=0.9, color=MUTED[current_scheme()])
