@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from _kit import Canvas
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,18 +12,65 @@ from attnref import masked_softmax, plot, scaled_dot_product_attention
 from attnref.tasks import device, load
 
 FRUITS = {"apple": [1.0, 0.0], "pear": [0.0, 1.0], "plum": [-1.0, -1.0]}  # the soft dictionary of the page
+TIMES = "\N{MULTIPLICATION SIGN}"
+PRICES, QUINCE = [2.0, 4.0, 9.0], [1.0, 0.5]
 BANDWIDTHS, POINTS, ASKED = (0.05, 0.4, 2.0), 40, 2.0
 TEXT, MIN_WEIGHT, GROUPS = "4 nov. 2001", 0.05, [0, 0, 0, 0, None, 1, 1, None, 2, 2]  # year, month, day of an ISO date
 
 
-def look_up() -> Figure:
+def steps(narrow: bool = False) -> Figure:
+    """One query meets three keys; the scores become weights; the weights average three values."""
+    query = torch.tensor([QUINCE])
+    key, value = torch.tensor(list(FRUITS.values())), torch.tensor(PRICES)[:, None]
+    scores = key @ query.mT
+    weights = scores.softmax(dim=0)
+    if narrow:
+        c, cell, one = Canvas(360, narrow=True), (26.0, 20.0), (42.0, 20.0)
+        at = {"query": (8, 84), "key": (110, 64), "scores": (200, 64), "weights": (52, 214), "value": (164, 214)}
+        titles = ((4, 14, "Compare the query with each key"), (4, 164, "Softmax"), (132, 164, "Average"))
+        end = (196.0, 324.0)
+    else:
+        c, cell, one = Canvas(208), (27.0, 21.0), (42.0, 21.0)
+        at = {"query": (14, 89), "key": (132, 68), "scores": (226, 68), "weights": (320, 68), "value": (416, 68)}
+        titles = ((6, 16, "Compare the query with each key"), (288, 16, "Softmax"), (390, 16, "Average"))
+        end = (412.0, 172.0)
+    for count, (x, y, text) in enumerate(titles, 1):
+        c.step(count, x, y, text)
+
+    asked = c.matrix(*at["query"], query, role="query", name="query", shape="(d_k = 2)", cell=cell)
+    keys = c.matrix(*at["key"], key, role="key", name="key", shape="(3, d_k = 2)", rows=list(FRUITS), cell=cell)
+    found = c.matrix(*at["scores"], scores, name="scores", shape="(3)", cell=one)
+    mixing = c.matrix(
+        *at["weights"], weights, role="weights", name="weights", shape="(3)", cell=one, digits=2, most=1,
+        rows=list(FRUITS) if narrow else (),
+    )  # fmt: skip
+    given = c.matrix(*at["value"], value, role="value", name="value", shape="(3, d_v = 1)", cell=one)
+    for row in range(3):
+        y = keys.y + (row + 0.5) * cell[1]
+        c.arrow(c.beside(asked, 4), (keys.x - (38 if narrow else 44), y), role="query", width=1.0)
+        c.arrow((keys.x + keys.w + 5, y), (found.x - 5, y), width=1.0)
+        if not narrow:
+            c.arrow((found.x + found.w + 10, y), (mixing.x - 10, y), width=1.0)
+        c.text((mixing.x + mixing.w + given.x) / 2, mixing.y + (row + 0.5) * cell[1], TIMES, size=1.1)
+    sums = " + ".join(f"{w:.2f} {TIMES} {v:g}" for w, v in zip(weights[:, 0].tolist(), PRICES, strict=True))
+    c.matrix(*end, weights.mT @ value, role="value", cell=(50.0, 21.0), digits=2)
+    if narrow:
+        c.text(end[0] + 25, end[1] - 9, "output", role="value", weight="bold", va="baseline")
+        c.text(end[0] - 6, end[1] + 10.5, f"{sums} =", ha="right", size=0.94)
+    else:
+        c.text(end[0] - 6, end[1] + 10.5, f"{sums} =", ha="right")
+        c.text(end[0] - 176, end[1] + 10.5, "output =", role="value", weight="bold", ha="right")
+    return c.figure
+
+
+def look_up(narrow: bool = False) -> Figure:
     """The weights of three keys as the query turns once round, soft at the left, hard at the right."""
     angles = torch.linspace(-45, 315, 361)
     query = torch.stack((angles.deg2rad().cos(), angles.deg2rad().sin()), dim=-1).to(device())
     key = torch.tensor(list(FRUITS.values())).to(device())
 
-    figure = Figure(figsize=(6.7, 3.3), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(3.58, 5.8) if narrow else (6.7, 3.3), layout="constrained")
+    axes = figure.subplots(*((2, 1) if narrow else (1, 2)), sharey=True)
     for ax, sharpness in zip(axes, (1, 16), strict=True):
         _, weights = scaled_dot_product_attention(query * sharpness * 2**0.5, key, key)  # undoes the division
         for fruit, line, dashes in zip(FRUITS, weights.T.cpu().numpy().round(3), ("-", "--", "-."), strict=True):
@@ -37,7 +85,7 @@ def look_up() -> Figure:
     return figure
 
 
-def bandwidth() -> Figure:
+def bandwidth(narrow: bool = False) -> Figure:
     """A curve through noisy points at three bandwidths, and below it the weights of one query."""
     draw = np.random.default_rng(0)
     at = np.sort(draw.uniform(0, 6, POINTS))
@@ -46,8 +94,12 @@ def bandwidth() -> Figure:
     grid = torch.linspace(0, 6, 301, dtype=torch.float64)[:, None].to(device())
     one = torch.tensor([[ASKED]], dtype=torch.float64).to(device())
 
-    figure = Figure(figsize=(6.7, 4.7), layout="constrained")
-    above, below = figure.subplots(2, 3, sharex=True, sharey="row", height_ratios=(2.2, 1))
+    figure = Figure(figsize=(3.58, 9.0) if narrow else (6.7, 4.7), layout="constrained")
+    if narrow:
+        axes = figure.subplots(6, 1, sharex=True, height_ratios=(2.2, 1) * 3)
+        above, below = axes[::2], axes[1::2]
+    else:
+        above, below = figure.subplots(2, 3, sharex=True, sharey="row", height_ratios=(2.2, 1))
     for top, bottom, h in zip(above, below, BANDWIDTHS, strict=True):
         curve, weights = _weights(grid, key, h) @ value, _weights(one, key, h)[0]
         error = float((curve - grid.sin()).square().mean().sqrt())
@@ -57,11 +109,12 @@ def bandwidth() -> Figure:
         top.set(title=f"h = {h:g}", ylim=(-1.9, 2.3))
         top.text(3, 2.3, f"error {error:.2f}", ha="center", va="top", fontsize="small")
         bottom.vlines(at, 0, weights.cpu().numpy().round(3), color="C0", lw=2)
-        bottom.set(xlim=(0, 6), ylim=(0, 1), xticks=(1, 3, 5), xlabel="x")
+        bottom.set(xlim=(0, 6), ylim=(0, 1), xticks=(1, 3, 5), xlabel="x" if not narrow or h == BANDWIDTHS[-1] else "")
         for ax in (top, bottom):
             ax.axvline(ASKED, color=rcParams["grid.color"], lw=1, zorder=0)
-    above[0].set_ylabel("y")
-    below[0].set_ylabel("weight\nat x = 2")
+    for top, bottom in zip(above[: 3 if narrow else 1], below, strict=False):
+        top.set_ylabel("y")
+        bottom.set_ylabel("weight\nat x = 2")
     figure.legend(*above[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
@@ -70,15 +123,15 @@ def _weights(query: Tensor, key: Tensor, h: float) -> Tensor:
     return masked_softmax(-((query - key.mT) ** 2) / (2 * h**2))
 
 
-def graph() -> Figure:
+def graph(narrow: bool = False) -> Figure:
     """The trained model's attention as a graph of characters, and the same weights as its adjacency matrix."""
     iso, weights = load("dates", device=device())(TEXT)
     cells = weights.cpu().numpy().round(3)
-    figure = Figure(figsize=(6.7, 4.0), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
+    figure = Figure(figsize=(3.58, 7.4) if narrow else (6.7, 4.0), layout="constrained")
+    left, right = figure.subplots(2, 1) if narrow else figure.subplots(1, 2, width_ratios=(1.15, 1))
     _graph(left, cells, iso)
     plot.heat_map(cells, list(iso), ["␣" if c == " " else c for c in TEXT], ax=right, bar=False)
-    right.set(xlabel="read: keys", ylabel="written: queries", title="the same as a table", aspect="equal")
+    right.set(xlabel="read: keys", ylabel="written: queries", title="the same as a matrix", aspect="equal")
     return figure
 
 
