@@ -1,13 +1,20 @@
-"""What the head of each page says: the front matter of pages, and of notebooks, which have it in their header."""
+"""A hook of the site: what a page says of itself above its text, which notebooks say in the header of jupytext."""
 
 from pathlib import Path
 from typing import Any
 
 import yaml
+from mkdocs.structure.pages import Page
+
+
+def on_page_markdown(markdown: str, page: Page, **_: Any) -> None:
+    """MkDocs: give a notebook what it says of itself."""
+    if page.file.src_uri.endswith(".py"):
+        page.meta.update(front_matter(Path(str(page.file.abs_src_path))))
 
 
 def front_matter(path: Path) -> dict[str, Any]:
-    """What a page says of itself above its text; a notebook, as `page` in the header of jupytext."""
+    """What a page says of itself; a notebook, under `page`."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return yaml.safe_load(text.split("---\n")[1]) if text.startswith("---\n") else {}

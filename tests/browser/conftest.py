@@ -40,6 +40,18 @@ class Handler(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Keep the output of the tests readable."""
 
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Where there is no page, show the site's own page about that, as servers of static sites do."""
+        if code != 404:
+            super().send_error(code, message, explain)
+            return
+        page = (SITE / "404.html").read_bytes()
+        self.send_response(code)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
+
 
 @pytest.fixture(scope="session")
 def address() -> Iterator[str]:

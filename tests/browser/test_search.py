@@ -83,6 +83,12 @@ def test_a_word_with_capitals_inside_finds_the_pages_that_have_it_and_no_others(
     assert typed(opened, query) == len(pages)
 
 
+@pytest.mark.parametrize(("query", "words"), [("product", "scaled_dot_product_attention"), ("padding", "padding mask")])
+def test_a_word_of_a_name_or_a_heading_finds_it(opened, query, words):
+    assert typed(opened, query)
+    assert any(words in text.lower() for text in opened.locator(".md-search-result__link").all_inner_texts())
+
+
 def test_previews_show_text_and_no_mathematics_to_be_set():
     index = json.loads((SITE / "search" / "search_index.json").read_text(encoding="utf-8"))
     wrong = []

@@ -1,33 +1,15 @@
-"""The site as a whole: its search finds, its switch switches, its links lead somewhere."""
+"""The site as a whole: its switch switches, its links lead somewhere, its pages say what they are."""
 
+import re
+from html import unescape
 from html.parser import HTMLParser
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
-from .conftest import SITE, missing
+from .conftest import PAGES, SITE, missing
 
 pytestmark = pytest.mark.browser
-
-
-def search(visit, query: str) -> list[tuple[str, str]]:
-    page = visit().open().page
-    page.keyboard.press("/")
-    page.locator("[data-md-component=search-query]").press_sequentially(query)
-    results = page.locator(".md-search-result__link")
-    results.first.wait_for()
-    page.wait_for_timeout(300)
-    return [(link.get_attribute("href"), link.inner_text()) for link in results.all()]
-
-
-def test_search_finds_a_function_by_one_word_of_its_name(visit):
-    found = search(visit, "product")
-    assert any("scaled_dot_product_attention" in text for _, text in found), found
-
-
-def test_search_finds_a_heading_by_its_word(visit):
-    found = search(visit, "padding")
-    assert any("#" in address and "padding" in text.lower() for address, text in found), found
 
 
 def test_the_switch_changes_the_scheme_and_the_figures_and_is_remembered(visit):
@@ -43,6 +25,60 @@ def test_the_switch_changes_the_scheme_and_the_figures_and_is_remembered(visit):
 
     page.reload()
     assert scheme.get_attribute("data-md-color-scheme") == "slate"
+
+
+@pytest.mark.parametrize("lost", ["no_such_page", "attention/multi_hed/", "a/b/c/d.html"])
+def test_where_there_is_no_page_a_reader_finds_on(visit, lost):
+    window = visit(width=390)
+    page = window.page
+    assert page.goto(window.address + lost).status == 404
+    assert page.locator("h1").inner_text() == "Page not found"
+    assert window.foreign == []
+    wide = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not page.evaluate(wide)
+    links = page.locator("article a").evaluate_all("links => links.map(link => link.href)")
+    assert len(links) == len(set(links)) == len(PAGES)
+    for link in links:
+        assert page.request.get(link).ok
+    page.locator("article input").fill("LSTM")
+    page.locator("article button").click()
+    page.locator(".md-search-result__link[href*='sequence/lstm/']").first.wait_for()
+
+
+def test_every_page_leads_to_the_one_before_and_the_next_and_says_so_once():
+    ways = {}
+    for path in PAGES:
+        html = (SITE / path / "index.html").read_text(encoding="utf-8")
+        head = [re.findall(rf'<link rel="{way}" href="([^"]+)"', html) for way in ("prev", "next")]
+        foot = [
+            re.findall(rf'<a href="([^"]+)" class="md-footer__link md-footer__link--{way}"', html)
+            for way in ("prev", "next")
+        ]
+        assert head == foot, path
+        assert 'class="next"' not in html
+        before, after = ([urljoin(f"/{path}/".replace("/./", "/"), link) for link in links] for links in foot)
+        ways[f"/{path}/".replace("/./", "/")] = before, after
+    first, last = [[path for path, way in ways.items() if not way[k]] for k in (0, 1)]
+    assert first == ["/"]
+    assert len(last) == 1
+    seen, here = [], "/"
+    while ways[here][1]:
+        seen.append(here)
+        (here,) = ways[here][1]
+        assert ways[here][0] == seen[-1:]
+    assert len(seen) + 1 == len(PAGES)
+
+
+def test_every_page_has_its_own_title_and_description_and_says_them_where_it_is_shared():
+    said = []
+    for path in PAGES:
+        html = unescape((SITE / path / "index.html").read_text(encoding="utf-8"))
+        (title,) = re.findall(r"<title>(.+?) - attnref</title>", html)
+        (description,) = re.findall(r'<meta name="description" content="([^"]+)">', html)
+        assert re.findall(r'<meta property="og:title" content="([^"]+)">', html) == [title], path
+        assert re.findall(r'<meta property="og:description" content="([^"]+)">', html) == [description], path
+        said += [title, description]
+    assert len(set(said)) == 2 * len(PAGES)
 
 
 class Links(HTMLParser):

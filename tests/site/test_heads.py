@@ -4,7 +4,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from heads import front_matter
+
+front_matter = pytest.importorskip("heads", reason="the site's own packages: the group `docs`").front_matter
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 PAGES = sorted(p for p in [*DOCS.rglob("*.md"), *(DOCS / "notebooks").glob("*.py")] if "_site" not in p.parts)
