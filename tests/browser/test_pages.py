@@ -59,3 +59,8 @@ def test_the_page_fits_a_phone(phone):
 def test_axe_finds_nothing_serious_in_the_dark(phone):
     phone.page.set_viewport_size({"width": 1280, "height": HEIGHT})
     assert faults(phone.page, "slate") == []
+
+
+@pytest.mark.parametrize(("scheme", "name"), [("light", "default"), ("dark", "slate")])
+def test_axe_finds_nothing_serious_where_there_is_no_page(visit, scheme, name):
+    assert faults(visit(scheme=scheme).open("no/such/page").page, name) == []

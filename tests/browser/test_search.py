@@ -33,10 +33,12 @@ FIRST = {
     "masks": "attention/masks/",
     "NaN": "attention/masks/",
     "encoder-decoder attention": "attention/cross_attention/",
-    "KV cache": "attention/cost/",
+    "KV cache": "attention/masks/",
     "flash attention": "attention/tiled/",
     "online softmax": "attention/tiled/",
     "how does linear attention work": "attention/linear/",
+    "inverted mask": "attention/mistakes_masks/",
+    "Hugging Face": "glossary/",
     "heatmap": "api/plot/",
     "pip install": "install/",
 }

@@ -7,6 +7,8 @@ from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
 
+import attnref
+
 from .conftest import PAGES, SITE, missing
 
 pytestmark = pytest.mark.browser
@@ -67,6 +69,14 @@ def test_every_page_leads_to_the_one_before_and_the_next_and_says_so_once():
         (here,) = ways[here][1]
         assert ways[here][0] == seen[-1:]
     assert len(seen) + 1 == len(PAGES)
+
+
+def test_every_entry_of_the_api_names_its_page():
+    below = re.compile(
+        r'<h\d id="attnref\.(\w+)" class="doc doc-heading">(?:(?!</h\d>).)*</h\d>\s*<p class="taught"', re.DOTALL
+    )
+    html = "".join(page.read_text(encoding="utf-8") for page in SITE.glob("api/*/index.html"))
+    assert sorted(below.findall(html)) == sorted(attnref.__all__)
 
 
 def test_every_page_has_its_own_title_and_description_and_says_them_where_it_is_shared():

@@ -1,6 +1,6 @@
 // The search as its reader needs it: the index and the worker are fetched when it is opened, not with every page, and a
 // question is reduced to the words that tell pages apart. Runs before the theme's script, which would fetch both at once.
-{
+if (location.protocol != "file:") { // from where no page may fetch
   const opening = ["q", "h"] // in an address: a query to begin with, words to highlight
   const small = new Set(
     `a an and are as at be by can did do does for from had has have how i if in into is it its me my of on or our should so
@@ -11,7 +11,7 @@
 
   const opened = new Promise(open => {
     const { searchParams } = new URL(location)
-    if (location.protocol == "file:" || opening.some(name => searchParams.has(name))) open()
+    if (opening.some(name => searchParams.has(name))) open()
     addEventListener("change", ({ target }) => target.id == "__search" && open())
   })
 
