@@ -1,64 +1,90 @@
-"""Why attention: the way from the first word, how much of it arrives, and words related across languages."""
+"""Why attention: one last state against all states, what is left of the first word, words related across languages."""
 
 import re
 from collections.abc import Callable
 from functools import cache
+from itertools import pairwise
 
 import numpy as np
 import torch
+from _kit import Block, Canvas
 from matplotlib import rcParams
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 from torch import Tensor
 
 from attnref import GRU, LSTM, RNN, plot, scaled_dot_product_attention
 from attnref.tasks import dates_data, device, load
 
-WORDS = ("le", "chat", "noir", "dort", "ce", "soir")
+# The example of the page.
+WORDS = ("le", "chat", "noir", "dort")
+INPUTS, SCORES = torch.tensor([1.0, 0.0, 1.0, 0.0]), torch.tensor([2.0, 0.0, 1.0, 0.0])
 WIDTH, SEQUENCES, LENGTHS = 32, 200, (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 OPEN = 6.0  # the bias of gates that are set to stay open
 STYLES = {"RNN": "C1-", "LSTM": "C0-", "GRU": "C2--", "attention": "C3-"}
 Net = Callable[[Tensor], Tensor]
 
 
-def path() -> Figure:
-    """From the first word to what is known at the end: a step for each word, or one step."""
-    figure = Figure(figsize=(6.7, 4.0))
-    ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(-0.75, 6.1), ylim=(-2.75, 1.6), aspect="equal")
-    ax.set_axis_off()
-    strong, weak = {"color": "C0", "lw": 3.5}, {"color": rcParams["axes.edgecolor"], "lw": 1.2}
-    for i, word in enumerate(WORDS):
-        _box(ax, i, 0.55, word, "C0" if i == 0 else rcParams["axes.edgecolor"])
-        _box(ax, i, -1.0, word, "C0" if i == 0 else rcParams["axes.edgecolor"])
-        if i:
-            _arrow(ax, (i - 0.64, 0.55), (i - 0.36, 0.55), **strong)
-            ax.text(i - 0.5, 0.74, str(i), ha="center", va="bottom", color="C0")
-        start, stop = (i, -1.3), (2.5 + 0.1 * (i - 2.5), -2.12)
-        _arrow(ax, start, stop, **(strong if i == 0 else weak))
-    _box(ax, 2.5, -2.4, "answer", rcParams["axes.edgecolor"], half=0.5)
-    ax.text(0.95, -1.93, "1", ha="right", va="center", color="C0")
-    ax.text(-0.36, 1.3, "recurrent: 5 steps from the first word to the last state", ha="left", va="center")
-    ax.text(-0.36, -0.3, "attention: 1 step from every word to the answer", ha="left", va="center")
-    return figure
+def bottleneck(narrow: bool = False) -> Figure:
+    """One last state, which the first input reaches through every step, against an answer that reads every input."""
+    states, state = [], torch.zeros(1)
+    inputs = INPUTS[:, None].requires_grad_()
+    for x in inputs:
+        state = torch.tanh(x + 0.5 * state)
+        states.append(state)
+    (slopes,) = torch.autograd.grad(state, inputs)
+    output, weights = scaled_dot_product_attention(torch.ones(1, 1), SCORES[:, None], INPUTS[:, None])
+
+    c = Canvas(422 if narrow else 424, narrow=narrow)
+    cell = (46.0, 20.0) if narrow else (62.0, 22.0)
+    left, gap = (10.0, 10.0) if narrow else (66.0, 20.0)
+    at = [left + i * (cell[0] + gap) for i in range(len(INPUTS))]
+    edge = at[-1] + cell[0]
+
+    c.step(1, 4 if narrow else 6, 16, "Recurrent: one last state")
+    blocks = [c.matrix(x, 46, s.detach(), cell=cell, digits=2, most=1) for x, s in zip(at, states, strict=True)]
+    given = _inputs(c, at, 106, cell)
+    for block, x in zip(blocks, given, strict=True):
+        c.arrow((x.middle[0], x.y - 4), (block.middle[0], block.y + block.h + 4))
+    for before, after in pairwise(blocks):
+        c.arrow(c.beside(before, 1), c.beside(after, -1))
+    if narrow:
+        c.text(at[-1] + cell[0] / 2, 38, "last state", weight="bold", va="baseline", size=0.9)
+    else:
+        c.arrow(c.beside(blocks[-1], 2), (edge + 28, blocks[-1].middle[1]))
+        c.text(edge + 34, blocks[-1].middle[1], "last\nstate", ha="left", weight="bold", linespacing=1.2)
+    _row(c, at, 174, cell, slopes[:, 0], "what reaches the last state: its derivative")
+
+    c.step(2, 4 if narrow else 6, 232, "Attention: every input is one step away")
+    wide = 78.0
+    answer = c.box((at[0] + edge - wide) / 2, 252, wide, 24, f"answer {float(output):.2f}", role="value", weight="bold")
+    given = _inputs(c, at, 322, cell)
+    for i, (x, w) in enumerate(zip(given, weights[0].tolist(), strict=True)):
+        end = (answer.middle[0] + 14 * (i - 1.5), answer.y + answer.h + 3)
+        c.arrow((x.middle[0], x.y - 4), end, role="weights", width=0.8 + 5 * w)
+    _row(c, at, 390, cell, weights[0], "what reaches the answer: the weights")
+    return c.figure
 
 
-def _box(ax: Axes, x: float, y: float, text: str, color: str, half: float = 0.33) -> None:
-    style = "round,pad=0.02,rounding_size=0.1"
-    ax.add_patch(FancyBboxPatch((x - half, y - 0.26), 2 * half, 0.52, boxstyle=style, fc="none", ec=color, lw=1.5))
-    ax.text(x, y - 0.01, text, ha="center", va="center", fontsize=12)
+def _inputs(c: Canvas, at: list[float], y: float, cell: tuple[float, float]) -> list[Block]:
+    """The inputs, a cell each, with their words below."""
+    blocks = [c.matrix(x, y, value, role="value", cell=cell, most=1) for x, value in zip(at, INPUTS, strict=True)]
+    for block, word in zip(blocks, WORDS, strict=True):
+        c.text(block.middle[0], y + cell[1] + 1.05 * c.size, word, size=0.95)
+    return blocks
 
 
-def _arrow(ax: Axes, start: tuple[float, float], stop: tuple[float, float], *, color: str, lw: float) -> None:
-    ax.annotate("", stop, start, arrowprops={"arrowstyle": "->", "color": color, "lw": lw, "shrinkA": 0, "shrinkB": 0})
+def _row(c: Canvas, at: list[float], y: float, cell: tuple[float, float], numbers: Tensor, text: str) -> None:
+    """What arrives of each input, below the inputs."""
+    c.text(at[0], y - 6, text, role="weights", ha="left", va="baseline", size=0.95)
+    for x, value in zip(at, numbers, strict=True):
+        c.matrix(x, y, value, role="weights", cell=cell, digits=2, most=1)
 
 
-def reach() -> Figure:
-    """The first word's share of the gradient against the length, as initialised and set to remember."""
-    figure = Figure(figsize=(6.7, 3.7), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
-    titles = ("as initialised", "set to keep the first word")
+def reach(narrow: bool = False) -> Figure:
+    """The first word's share of the gradient against the length, as initialized and set to remember."""
+    figure = Figure(figsize=(3.58, 6.6) if narrow else (6.7, 3.7), layout="constrained")
+    axes = figure.subplots(*((2, 1) if narrow else (1, 2)), sharey=True)
+    titles = ("as initialized", "set to keep the first word")
     for ax, title, lines in zip(axes, titles, (_lines(False), _lines(True)), strict=True):
         ax.plot(LENGTHS, 1 / np.array(LENGTHS), ":", color=rcParams["axes.edgecolor"], lw=1.5, label="equal share")
         for name, line in lines.items():
@@ -69,10 +95,13 @@ def reach() -> Figure:
         ax.set_xticks((2, 8, 32, 128))
         ax.xaxis.set_major_formatter("{x:.0f}")
         ax.minorticks_off()
-    axes[0].set_ylabel("the first word's share")
+    for ax in axes[: 2 if narrow else 1]:
+        ax.set_ylabel("the first word's share")
     handles, names = axes[0].get_legend_handles_labels()
     order = [4, 0, 2, 3, 1]  # as the lines lie, from above
-    figure.legend([handles[i] for i in order], [names[i] for i in order], loc="outside lower center", ncols=5)
+    figure.legend(
+        [handles[i] for i in order], [names[i] for i in order], loc="outside lower center", ncols=2 if narrow else 5
+    )
     return figure
 
 
@@ -116,10 +145,10 @@ def _share(net: Net, n: int) -> float:
     return (size[:, 0] / size.sum(-1)).median().item()
 
 
-def words() -> Figure:
-    """Which word the trained model looks at as it writes the year, the month and the day, in two languages."""
+def words(narrow: bool = False) -> Figure:
+    """Which word the trained model attends to as it writes the year, the month and the day, in two languages."""
     reader = load("dates", device=device())
-    figure = Figure(figsize=(6.7, 5.0), layout="constrained")
+    figure = Figure(figsize=(3.58, 4.6) if narrow else (6.7, 5.0), layout="constrained")
     for ax, locale, name in zip(figure.subplots(2, 1), ("es", "ko"), ("Spanish", "Korean"), strict=True):
         text = dates_data.write(dates_data.SHOWN, locale, "long").text
         iso, weights = reader(text)
