@@ -14,7 +14,10 @@ from mkdocs.structure.pages import Page
 from plain import plain
 
 PLUGIN = "material/search"
-NOT_READ = "svg, script, style, button, clipboard-copy, .headerlink, .doc-labels, div.source"
+NOT_READ = (
+    "svg, script, style, button, clipboard-copy, .clipboard-copy-txt, .headerlink, .anchor-link, .tabbed-labels, "
+    ".source.highlight"  # the code of the package
+)
 SET = re.compile(r"\$\$(.+?)\$\$|(?<![\w$])\$([^$\n]+)\$(?![\w$])|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 PARTS = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 _pages: dict[str, Page] = {}

@@ -33,6 +33,8 @@ def test_an_equation_reads_as_text(tex, text):
         ("<pre><code>$ pip install</code></pre>", "$ pip install", "zzz"),
         ('<h2 id="a">Cost<a class="headerlink" href="#a">#</a></h2>', "Cost</h2>", "#</a>"),
         ("<button>Copy</button><svg><text>0.5</text></svg><p>Text</p>", "<p>Text</p>", "0.5"),
+        ('<h2>Data<a class="anchor-link">¶</a></h2><div class="clipboard-copy-txt">x = 1</div>', "Data</h2>", "x = 1"),
+        ('<div class="source highlight"><pre>def f</pre></div><p>Text</p>', "Text", "def f"),
         ("<table><tr><td>d_k</td><td>size</td></tr></table>", "d_k </td>", "zzz"),
     ],
 )  # fmt: skip
