@@ -174,7 +174,7 @@ def test_a_notebook_becomes_a_part_of_the_page(monkeypatch, caplog):
     assert "copies()" in out
     assert "diagrams()" not in out
     assert "<style" not in out
-    assert list(notebooks._sheets.values()) == ["a {b: c}"]
+    assert list(notebooks._sheets.values()) == ["a { b: c }\n"]
     assert 'href="../../attention/masks/#rows"' in out
     assert 'href="https://a.b/c.md">x &lt; y</a>' in out
     assert [record.getMessage() for record in caplog.records] == [

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import os
 import posixpath
+import re
 import shutil
 from importlib.metadata import version
 from pathlib import Path
@@ -12,12 +13,14 @@ from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
 from bs4 import BeautifulSoup, Tag
+from bs4.dammit import EntitySubstitution
 from bs4.element import PreformattedString
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority, get_plugin_logger
 from mkdocs.structure.files import Files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
+from sheets import used
 from sources import ROOT, Sources
 
 log = get_plugin_logger("notebooks")
@@ -26,6 +29,8 @@ CACHE = ROOT / ".cache" / "mkdocs-jupyter"
 KERNEL = Path(__file__).resolve().parent / "jupyter"  # settings of the kernel: without its warning about encryption
 MADE_BY = ("torch", "matplotlib", "mkdocs-jupyter", "nbconvert")
 SVG = {"": "http://www.w3.org/2000/svg", "xlink": "http://www.w3.org/1999/xlink"}
+DOLLARS = re.compile(r"(?<![\w$])\$([^$\n]+)\$(?![\w$])")
+EQUATION = r'<span class="arithmatex">\\(\1\\)</span>'
 LABEL = "The figure that the cell above draws; the text around it says what there is to see."
 _sheets: dict[str, str] = {}
 _used: set[Path] = set()
@@ -60,12 +65,13 @@ def _is_notebook(page: Page) -> bool:
 
 @event_priority(-50)
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Share the notebook's 600 kB of style, drop its scripts, open up its pictures, resolve and check its links."""
+    """Keep the style that it uses of 600 kB, drop its scripts, open up its pictures, resolve and check its links."""
     if not _is_notebook(page):
         return html
     soup = BeautifulSoup(html, "html.parser")
 
     css = "\n".join(style.extract().get_text() for style in soup.find_all("style"))
+    css = used(css, str(soup))
     sheet = f"assets/notebook.{hashlib.sha256(css.encode()).hexdigest()[:8]}.css"
     _sheets[sheet] = css
 
@@ -80,6 +86,13 @@ def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -
         button["data-search-exclude"] = ""
     for button in soup.select("clipboard-copy"):
         button.attrs = {"for": button["for"], "role": "button", "tabindex": "0", "aria-label": "Copy"}
+    for cell in soup.select(".jp-RenderedMarkdown"):  # equations as in the other pages
+        for text in cell.find_all(string=DOLLARS):
+            if not text.find_parent(["code", "pre"]):
+                marked = DOLLARS.sub(
+                    r'<span class="arithmatex">\\(\1\\)</span>', str(EntitySubstitution.substitute_xml(text))
+                )
+                text.replace_with(PreformattedString(marked))
     return f'<link rel="stylesheet" href="{get_relative_url(sheet, page.url)}">\n{soup}'
 
 

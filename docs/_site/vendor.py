@@ -1,4 +1,4 @@
-"""Copy what the site serves of its front-end packages to docs/assets/vendor, after `npm ci --prefix docs/_site`.
+"""Make what the site serves of its front-end packages in docs/assets/vendor, after `npm ci --prefix docs/_site`.
 
 Typefaces are made for the figures, too: matplotlib reads TrueType, and each style in one file.
 """
@@ -8,26 +8,13 @@ import re
 import shutil
 from pathlib import Path
 
+import webfonts
 from typefaces import FONTS
 
 HERE = Path(__file__).resolve().parent
 PACKAGES, VENDOR = HERE / "node_modules", HERE.parent / "assets" / "vendor"
 
 KATEX = PACKAGES / "katex" / "dist"
-SANS = PACKAGES / "@fontsource-variable" / "ibm-plex-sans" / "files"
-MONO = PACKAGES / "@fontsource" / "ibm-plex-mono" / "files"
-FILES = {
-    "": [KATEX / "katex.min.js", KATEX / "contrib" / "auto-render.min.js"],
-    "fonts": [
-        *KATEX.glob("fonts/*.woff2"),
-        *(
-            SANS / f"ibm-plex-sans-{s}-wght-{t}.woff2"
-            for s in ("latin", "latin-ext", "greek")
-            for t in ("normal", "italic")
-        ),
-        *(MONO / f"ibm-plex-mono-{s}-{w}-normal.woff2" for s in ("latin", "latin-ext") for w in ("400", "600")),
-    ],
-}
 # The styles that figures are drawn with, and the packages' files that hold the letters of each.
 STYLES = {
     "ibm-plex-sans": (("sans-latin", "sans-latin-ext", "sans-greek"), ("400-normal", "400-italic", "700-normal")),
@@ -42,13 +29,10 @@ def main() -> None:
     if not KATEX.exists():
         raise SystemExit("vendor.py: no packages to copy. First run: npm ci --prefix docs/_site")
     shutil.rmtree(VENDOR, ignore_errors=True)
-    for folder, files in FILES.items():
-        (VENDOR / folder).mkdir(parents=True, exist_ok=True)
-        for file in files:
-            shutil.copy(file, VENDOR / folder)
-    css = (KATEX / "katex.min.css").read_text(encoding="utf-8")
     make_typefaces()
-    (VENDOR / "katex.min.css").write_text(OLD_FONTS.sub("", css), encoding="utf-8")
+    webfonts.write(VENDOR)
+    css = OLD_FONTS.sub("", (KATEX / "katex.min.css").read_text(encoding="utf-8"))
+    (VENDOR / "katex.min.css").write_text(webfonts.equations(css), encoding="utf-8")
 
 
 def make_typefaces() -> None:

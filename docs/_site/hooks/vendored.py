@@ -10,5 +10,5 @@ VENDOR = Path(__file__).resolve().parents[2] / "assets" / "vendor"
 
 def on_config(config: MkDocsConfig) -> None:
     """MkDocs: look before anything is built."""
-    if not (VENDOR / "katex.min.js").exists():
+    if not all((VENDOR / sheet).exists() for sheet in ("katex.min.css", "typefaces.css")):
         raise Abort("No front-end packages. Run: npm ci --prefix docs/_site && python docs/_site/vendor.py")
