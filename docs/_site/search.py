@@ -15,9 +15,11 @@ from plain import plain
 
 PLUGIN = "material/search"
 NOT_READ = (
-    "svg, script, style, button, clipboard-copy, .clipboard-copy-txt, .headerlink, .anchor-link, .tabbed-labels, "
+    "script, style, button, clipboard-copy, .clipboard-copy-txt, .headerlink, .anchor-link, .tabbed-labels, "
     ".source.highlight"  # the code of the package
 )
+CODE = re.compile(r"<pre\b.*?</pre>", re.DOTALL)
+COLORS = re.compile(r"</?(?:span|a)\b[^>]*>")
 SET = re.compile(r"\$\$(.+?)\$\$|(?<![\w$])\$([^$\n]+)\$(?![\w$])|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 PARTS = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
 _pages: dict[str, Page] = {}
@@ -53,6 +55,8 @@ def on_post_build(config: MkDocsConfig) -> None:
 
 def text(html: str) -> str:
     """A page as the search reads it."""
+    # Colors of code and drawings are most of a page's elements, and need no parser to be left out.
+    html = CODE.sub(lambda found: COLORS.sub("", found[0]), re.sub(r"<svg\b.*?</svg>", "", html, flags=re.DOTALL))
     soup = BeautifulSoup(html, "html.parser")
     for element in soup.select(NOT_READ):
         element.decompose()
