@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from planting import ROOT, TESTS, each, outcome
 
 sys.path.insert(0, str(ROOT / "docs" / "_site"))
@@ -196,7 +197,7 @@ def draw(count: int, seed: int, only: str) -> list[Mutant]:
 def caught_by(mutant: Mutant) -> str:
     """The first test that fails, or the words that say that none could run. Runs in a process of its own."""
     code, test, said = outcome(mutant, mutant.tests, LIMIT)
-    if code == 0:
+    if code in (0, pytest.ExitCode.NO_TESTS_COLLECTED):
         return ""
     return test or f"(pytest broke off with {code}: {said.strip().splitlines()[-1] if said.strip() else ''})"
 

@@ -108,59 +108,6 @@ def test_without_a_name_the_pages_are_listed(capsys):
     assert [line.split()[0] for line in listed if line.endswith(" snippets")] == list(PAGES)
 
 
-@pytest.mark.plain  # hands over snippets of its own making
-def test_a_page_that_shows_what_is_not_so_is_reported(capsys, monkeypatch):
-    wrong = list(snippets("```pycon\n>>> 1 + 1\n3\n>>> 2 + 2\n4\n```\n"))
-    monkeypatch.setattr(doctest, "pages", lambda: {"wrong": wrong})
-    with pytest.raises(SystemExit) as ended:
-        doctest.main(["wrong"])
-    assert ended.value.code == 1
-    assert capsys.readouterr().out.splitlines()[0] == "wrong:2"
-
-
-def test_a_page_that_is_not_there_is_refused(capsys):
-    with pytest.raises(SystemExit) as ended:
-        doctest.main(["attention/nothing"])
-    assert ended.value.code == 2
-    assert "there is no page attention/nothing; python -m attnref.doctest lists them" in capsys.readouterr().err
-
-
-@pytest.mark.plain  # hands over snippets of its own making
-@pytest.mark.parametrize(
-    ("code", "missing", "command"),
-    [
-        (">>> from attnref import tasks", "tqdm", "attnref[tasks]"),
-        (">>> import tqdm.auto", "tqdm", "attnref[tasks]"),
-        (">>> import sklearn.svm", "scikit-learn", "scikit-learn"),
-        (">>> import nowhere", "nowhere", "nowhere"),
-    ],
-)
-def test_a_page_names_the_packages_that_are_missing(code, missing, command, capsys, monkeypatch):
-    monkeypatch.setattr(doctest, "_extras", lambda: [("matplotlib", "plot"), ("tqdm", "tasks"), ("babel", "tasks")])
-    monkeypatch.setattr(doctest, "_installed", lambda name: name != "tqdm")
-    monkeypatch.setattr(doctest.importlib.util, "find_spec", lambda name: None)
-    assert doctest.run_page("page", list(snippets(f"```pycon\n{code}\n```\n"))) == 2
-    assert capsys.readouterr().err == f"page needs {missing}, which is not installed: pip install '{command}'\n"
-
-
-@pytest.mark.parametrize(
-    ("want", "got", "same"),
-    [
-        ("tensor([0.33, 1.])\n", "tensor([0.3349, 1.0000])\n", True),
-        ("0.33\n", "0.36\n", False),
-        ("3\n", "4\n", False),
-        ("1.5e-05\n", "1.52e-05\n", True),
-        ("1.5e-05\n", "1.8e-05\n", False),
-        ("a ... c\n", "a b c\n", True),
-        ("two numbers 1.0 2.0\n", "two numbers 1.0\n", False),
-        ("ends  \nhere\n", "ends\nhere\n", True),
-        ("True\n", "1\n", False),
-    ],
-)
-def test_numbers_are_compared_to_the_digits_that_are_written(want, got, same):
-    assert Checker().check_output(want, got, FLAGS) is same
-
-
 @pytest.mark.parametrize("address", ["", "https://host/them/attnref"])
 def test_pages_link_to_their_source_where_the_repository_is_known(address, monkeypatch):
     load_config = pytest.importorskip("mkdocs.config").load_config
