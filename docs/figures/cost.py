@@ -1,10 +1,11 @@
-"""What attention costs: time and memory against length as measured, and what has to wait for what."""
+"""What attention costs: weights against steps, time and memory against length as measured, and what has to wait."""
 
 import json
 import math
 from pathlib import Path
 
 import torch
+from _kit import Canvas
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -31,27 +32,57 @@ PLACES = {
 }
 
 
-def growth() -> Figure:
+def squares(narrow: bool = False) -> Figure:
+    """Twice the words: four times the weights of attention, twice the steps of a recurrent network."""
+    c, cell, gap = (Canvas(270, narrow=True), 7.0, 22) if narrow else (Canvas(338), 12.0, 52)
+    left, top = 6, 46
+    c.text(left, 12, "Attention: n \N{MULTIPLICATION SIGN} n weights", ha="left", weight="bold")
+    bottom, draw = top + 16 * cell, torch.Generator().manual_seed(0)
+    c.text(left, bottom + 46, "Recurrent network: n steps", ha="left", weight="bold")
+    for n in (4, 8, 16):
+        x = torch.randn(n, 4, generator=draw)
+        _, weights = scaled_dot_product_attention(x, x, x)
+        y = bottom - n * cell
+        c.matrix(left, y, weights, role="weights", cell=(cell, cell), digits=-1, most=1)
+        c.text(left + n * cell / 2, y - 0.8 * c.size, f"n = {n}", weight="bold")
+        c.text(left + n * cell / 2, bottom + 1.2 * c.size, str(weights.numel()), role="weights")
+        c.matrix(left, bottom + 64, torch.zeros(1, n), cell=(cell, 16), digits=-1)
+        c.text(left + n * cell / 2, bottom + 80 + 1.1 * c.size, str(n))
+        left += n * cell + gap
+    return c.figure
+
+
+def growth(narrow: bool = False) -> Figure:
     """Seconds and bytes against the number of words, on logarithmic axes; the exponents stand at the lines."""
-    figure = Figure(figsize=(6.7, 7.0), layout="constrained")
+    figure = Figure(figsize=(3.58, 8.2) if narrow else (6.7, 7.0), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     for name, (color, dashes, *places) in LINES.items():
         row, color = MEASURED["rows"][name], color or rcParams["text.color"]
-        for ax, what, scale, place in ((above, "seconds", 1e3, places[0]), (below, "bytes", 2**-20, places[1])):
-            ax.plot(row["n"], [x * scale for x in row[what]], dashes, color=color, marker="o", ms=3)
-            said = rf"{name}, $n^{{{row[f'slope_{what}']:.1f}}}$"
+        powers = [rf"$n^{{{row[f'slope_{what}']:.1f}}}$" for what in ("seconds", "bytes")]
+        measures = ((above, "seconds", 1e3, places[0], powers[0]), (below, "bytes", 2**-20, places[1], powers[1]))
+        for ax, what, scale, place, power in measures:
+            label = f"{name}: {', '.join(powers)}" if ax is above else None
+            ax.plot(row["n"], [x * scale for x in row[what]], dashes, color=color, marker="o", ms=3, label=label)
+            if narrow:
+                continue
             end, (moved, side) = (row["n"][-1], row[what][-1] * scale), PLACES[place]
             style = {"color": color, "fontsize": "small", "va": "center", "ha": side}
-            ax.annotate(said, end, moved, textcoords="offset points", **style)
+            ax.annotate(f"{name}, {power}", end, moved, textcoords="offset points", **style)
     for name, moved in (("efficient", (7, -8)), ("linear, causal", (7, -8))):
         _mark(above, name, moved)
-    told = [f"{one} overtakes fused at n = {n}" for one in ("efficient", "linear, causal") if (n := _meet(one))]
-    above.text(0.99, 0.03, "\n".join(told), ha="right", transform=above.transAxes, fontsize="small", linespacing=1.5)
+    if narrow:
+        figure.legend(loc="outside lower left", title="time, memory", alignment="left")
+    else:
+        both = [f"{one} overtakes fused at n = {n}" for one in ("efficient", "linear, causal") if (n := _meet(one))]
+        above.text(
+            0.99, 0.03, "\n".join(both), ha="right", transform=above.transAxes, fontsize="small", linespacing=1.5
+        )
     above.set(title="time, ms", ylim=(0.03, 4000))
     below.set(title="memory beyond the inputs, MiB", xlabel="words n", ylim=(0.03, 1200))
+    ticks = [128, 2048, 32768] if narrow else [128, 512, 2048, 8192, 32768]
     for ax in (above, below):
-        ax.set(xscale="log", yscale="log", xlim=(110, 900000))
-        ax.set_xticks([128, 512, 2048, 8192, 32768], ["128", "512", "2048", "8192", "32768"])
+        ax.set(xscale="log", yscale="log", xlim=(110, 90000 if narrow else 900000))
+        ax.set_xticks(ticks, [str(n) for n in ticks])
         ax.xaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_minor_locator(NullLocator())
         ax.yaxis.set_major_formatter("{x:g}")
@@ -74,14 +105,19 @@ def _mark(ax: Axes, name: str, moved: tuple[int, int]) -> None:
     ax.annotate(f"{n}", (n, ms), moved, textcoords="offset points", va="center", fontsize="small")
 
 
-def steps() -> Figure:
+def steps(narrow: bool = False) -> Figure:
     """Which step computes which word, and how long the longest chain of operations is."""
-    figure = Figure(figsize=(6.7, 2.9), layout="constrained")
-    left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
+    figure = Figure(figsize=(3.58, 7.8) if narrow else (6.7, 2.9), layout="constrained")
+    if narrow:
+        left, middle, right = figure.subplots(3, 1)
+    else:
+        left, middle, right = figure.subplots(1, 3, width_ratios=(1, 1, 1.35))
     words = range(1, 9)
     for ax, name, when in ((left, "RNN", list(words)), (middle, "attention", [1] * 8)):
         ax.scatter(when, words, marker="s", s=60, color=rcParams["text.color"] if name == "RNN" else "C1")
-        ax.set(xlim=(0.4, 8.6), ylim=(8.6, 0.4), title=name, xlabel="step", ylabel="word" if ax is left else "")
+        ax.set(
+            xlim=(0.4, 8.6), ylim=(8.6, 0.4), title=name, xlabel="step", ylabel="word" if narrow or ax is left else ""
+        )
         ax.set_xticks(words)
         ax.set_yticks(words)
         ax.tick_params(length=0)
