@@ -1,17 +1,16 @@
-"""Self-attention: three projections of one sequence, what a trained model looks at, its own weight, and order."""
+"""Self-attention: three projections of one sequence, what a trained model attends to, and order."""
 
 import torch
-from _kit import Canvas
+from _kit import Canvas, ink
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from attnref import plot, scaled_dot_product_attention
-from attnref.tasks import device, digit_patches, digits_data, load
+from attnref.tasks import device, digits_data, load
 
 IMAGE = 3  # of the held-out ones
 QUERIES = (1, 6, 9, 15)  # patches that ask
@@ -64,21 +63,21 @@ def projections(narrow: bool = False) -> Figure:
     return c.figure
 
 
-def digit() -> Figure:
-    """A held-out digit, four of its patches as queries, and what two heads of the trained model take for each."""
+def digit(narrow: bool = False) -> Figure:
+    """A held-out digit, four of its patches as queries, and what two heads of the trained model attend to for each."""
     images, _ = digits_data.held_out_digits()
     reader = load("digit_patches", device=device())
     weights = reader.read(images[IMAGE : IMAGE + 1].to(device())).weights[0].cpu()
 
-    figure = Figure(figsize=(6.7, 3.85), layout="constrained")
-    grid = figure.subplots(len(HEADS), len(QUERIES))
+    figure = Figure(figsize=(3.58, 7.2) if narrow else (6.7, 3.85), layout="constrained")
+    grid = figure.subplots(*((4, 2) if narrow else (len(HEADS), len(QUERIES)))).reshape(len(HEADS), len(QUERIES))
     for row, (layer, head) in zip(grid, HEADS, strict=True):
         for ax, query in zip(row, QUERIES, strict=True):
             _looks(ax, images[IMAGE], weights[layer - 1, head - 1, query], query)
         row[0].set_ylabel(f"layer {layer}, head {head}")
-    asks = Rectangle((0, 0), 1, 1, fc="none", ec="C1", lw=2.4)
-    taken = Rectangle((0, 0), 1, 1, fc="C0", lw=0)
-    said = ["the patch that asks", "area: the weight it gives"]
+    asks = Rectangle((0, 0), 1, 1, fc="none", ec=ink("query"), lw=2.4)
+    taken = Rectangle((0, 0), 1, 1, fc=ink("weights"), lw=0)
+    said = ["the query's patch", "area: the weight of a key"]
     figure.legend([asks, taken], said, loc="outside lower center", ncols=2, handlelength=1, handleheight=1)
     return figure
 
@@ -93,71 +92,28 @@ def _looks(ax: Axes, image: Tensor, weights: Tensor, query: int) -> None:
         ax.add_patch(Rectangle(corner, 2, 2, fc="none", ec=rcParams["grid.color"], lw=0.6))
         side = 2 * float(weight) ** 0.5  # the area is the weight: a whole patch for a weight of one
         middle = (corner[0] + 1 - side / 2, corner[1] + 1 - side / 2)
-        ax.add_patch(Rectangle(middle, side, side, fc="C0", lw=0, zorder=3))
+        ax.add_patch(Rectangle(middle, side, side, fc=ink("weights"), lw=0, zorder=3))
     corner = (2 * (query % 4) - 0.5, 2 * (query // 4) - 0.5)
-    ax.add_patch(Rectangle(corner, 2, 2, fc="none", ec="C1", lw=2.4, zorder=4))
+    ax.add_patch(Rectangle(corner, 2, 2, fc="none", ec=ink("query"), lw=2.4, zorder=4))
     ax.set(xticks=(), yticks=())
     ax.spines[:].set_visible(False)
 
 
-def own() -> Figure:
-    """How often a token attends most to itself: by construction at the left, after training at the right."""
-    images, digits = digits_data.held_out_digits()
-    found = digit_patches.measure(load("digit_patches", device=device()), images, digits).own
-    assert found is not None
-    figure = Figure(figsize=(6.7, 3.3), layout="constrained")
-    left, right = figure.subplots(1, 2, width_ratios=(1.15, 1))
-
-    shares = {**_built(), "trained": float(found.mean())}
-    for place, (name, share) in enumerate(shares.items()):
-        left.barh(place, 100 * share, height=0.62, color="C1" if name == "trained" else "C0")
-        left.text(100 * share + 2, place, f"{100 * share:.0f} %", va="center")
-    left.set_yticks(range(len(shares)), list(shares))
-    left.invert_yaxis()
-    left.tick_params(axis="y", length=0)
-    left.set(xlim=(0, 122), xticks=(0, 50, 100), xlabel="tokens, %", title="largest weight on itself")
-
-    for head in range(found.shape[1]):
-        at = torch.arange(1, 5) + 0.13 * (head - 1.5)
-        right.plot(at, 100 * found[:, head].numpy().round(3), "o", color="C1", ms=7)
-    right.axhline(100 / 16, color=rcParams["axes.edgecolor"], lw=1.2, ls="--")
-    right.text(4.45, 9.3, "dashed: chance", ha="right", va="top", color=rcParams["axes.edgecolor"])
-    right.set(xlim=(0.5, 4.5), ylim=(0, 10), xticks=range(1, 5), yticks=(0, 5, 10))
-    right.set(xlabel="layer", ylabel="patches, %", title="trained, each head")
-    return figure
-
-
-def _built(samples: int = 1000, n: int = 16, d: int = 8) -> dict[str, float]:
-    """The share of tokens whose largest weight is their own, for random tokens and maps that were not learned."""
-    generator = torch.Generator().manual_seed(0)
-    x = torch.randn(samples, n, d, generator=generator)
-    w_q, w_k = torch.randn(2, samples, d, d, generator=generator)
-    level = normalize(x, dim=-1)
-    pairs = {
-        "no maps, one length": (level, level),
-        "no maps, any length": (x, x),
-        "same random map": (x @ w_q, x @ w_q),
-        "two random maps": (x @ w_q, x @ w_k),
-    }
-    shares = {}
-    for name, (query, key) in pairs.items():
-        _, weights = scaled_dot_product_attention(query, key, x)
-        shares[name] = (weights.argmax(-1) == torch.arange(n)).double().mean().item()
-    return shares
-
-
-def order() -> Figure:
+def order(narrow: bool = False) -> Figure:
     """The weights of three words in two orders: without positions the same numbers, moved; with positions others."""
-    figure = Figure(figsize=(6.7, 4.0), layout="constrained")
+    figure = Figure(figsize=(3.58, 8.6) if narrow else (6.7, 4.0), layout="constrained")
     sentences = (["dog", "bites", "man"], ["man", "bites", "dog"])
     for row, positions, title in zip(
-        figure.subplots(2, 2), (0 * PLACES, PLACES), ("without positions", "with positions"), strict=True
+        figure.subplots(*((4, 1) if narrow else (2, 2))).reshape(2, 2),
+        (0 * PLACES, PLACES),
+        ("without positions", "with positions"),
+        strict=True,
     ):
         for ax, words in zip(row, sentences, strict=True):
             x = torch.tensor([WORDS[word] for word in words]) + positions
             _, weights = scaled_dot_product_attention(x @ W_Q, x @ W_K, x)
             plot.heat_map(weights, words, words, ax=ax, annotate=True, max_weight=1.0, bar=False)
             at = words.index("dog")  # the row of one word, framed
-            ax.add_patch(Rectangle((-0.5, at - 0.5), 3, 1, fc="none", ec="C1", lw=2.4, clip_on=False))
+            ax.add_patch(Rectangle((-0.5, at - 0.5), 3, 1, fc="none", ec=ink("query"), lw=2.4, clip_on=False))
             ax.set(title=title, aspect="auto")
     return figure
