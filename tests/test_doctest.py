@@ -75,6 +75,11 @@ def test_a_page_without_its_prose_has_the_same_snippets_on_the_same_lines():
     assert "prose" not in held
 
 
+def test_snippets_that_follow_each_other_keep_their_lines():
+    page = "".join(f"```python\nx = {i}\n```\n" for i in range(5)).rstrip()
+    assert only_snippets(page) == page + "\n"
+
+
 def test_a_session_has_statements_and_a_fence_without_prompts_has_none():
     session, *others = snippets(PAGE)
     assert [(example.source, example.want, example.lineno) for example in session.examples] == [
@@ -207,6 +212,7 @@ def test_what_a_page_imports():
     sources = ("import os.path, torch", "from attnref.plot.styles import INK", "from attnref import plot, RNN", "1 + 1")
     found = {"os.path", "torch", "attnref.plot", "attnref", "attnref.RNN", "json"}
     assert doctest.imported(held(*sources)) == found
+    assert doctest.imported(held(sources[1])) == {"attnref.plot", "json"}
 
 
 @pytest.mark.parametrize(
