@@ -84,8 +84,8 @@ def digit(narrow: bool = False) -> Figure:
 
 def _looks(ax: Axes, image: Tensor, weights: Tensor, query: int) -> None:
     """The image in gray, a square on each patch as large as its weight, a frame about the patch that asks."""
-    ink = rcParams["axes.edgecolor"]
-    gray = LinearSegmentedColormap.from_list("ink", [to_rgba(ink, 0.0), to_rgba(ink, 0.75)])
+    edge = rcParams["axes.edgecolor"]
+    gray = LinearSegmentedColormap.from_list("ink", [to_rgba(edge, 0.0), to_rgba(edge, 0.75)])
     ax.imshow(image.numpy(), cmap=gray, vmin=0, vmax=1, interpolation="none")
     for patch, weight in enumerate(weights.numpy().round(3)):
         corner = (2 * (patch % 4) - 0.5, 2 * (patch // 4) - 0.5)
