@@ -40,6 +40,13 @@ def test_every_page_is_in_the_navigation():
     assert {p.relative_to(DOCS).as_posix() for p in found if "_site" not in p.parts} == set(NAV)
 
 
+@pytest.mark.parametrize("page", [page for page in NAV if ways.NEXT.search(TEXTS[page])])
+def test_the_way_on_that_a_page_names_is_the_next_page(page):
+    (found,) = ways.NEXT.finditer(TEXTS[page])
+    named = posixpath.normpath(posixpath.join(posixpath.dirname(page), found["page"]))
+    assert named == NAV[NAV.index(page) + 1]
+
+
 def test_home_leads_to_every_page():
     assert ways.MARK in TEXTS["index.md"] or set(NAV) - linked("index.md") == {"index.md"}
 
