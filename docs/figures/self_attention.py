@@ -114,6 +114,6 @@ def order(narrow: bool = False) -> Figure:
             _, weights = scaled_dot_product_attention(x @ W_Q, x @ W_K, x)
             plot.heat_map(weights, words, words, ax=ax, annotate=True, max_weight=1.0, bar=False)
             at = words.index("dog")  # the row of one word, framed
-            ax.add_patch(Rectangle((-0.5, at - 0.5), 3, 1, fc="none", ec=ink("query"), lw=2.4, clip_on=False))
+            ax.add_patch(Rectangle((-0.5, at - 0.5), 3, 1, fc="none", ec="C1", lw=2.4, clip_on=False))
             ax.set(title=title, aspect="auto")
     return figure
