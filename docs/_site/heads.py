@@ -4,7 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.plugins import event_priority
 from mkdocs.structure.pages import Page
+
+
+@event_priority(-100)  # after mike, which adds the version to the address
+def on_config(config: MkDocsConfig) -> None:
+    """MkDocs: the address of the site ends with a slash, so that more can be added to it."""
+    if config.site_url:
+        config.site_url = f"{config.site_url.rstrip('/')}/"
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> None:

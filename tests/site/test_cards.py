@@ -16,17 +16,20 @@ site_name: small
 site_url: "{address}"
 nav: [index.md, {{Chapter: [deep/page.md]}}]
 theme: {{name: material, custom_dir: {site}/overrides, font: false, icon: {{repo: fontawesome/brands/git-alt}}}}
+plugins: {plugins}
 hooks: [{site}/heads.py, {site}/cards.py]
 """
 
 
-def built(folder, address):
+def built(folder, address, plugins="[]"):
     """A site of two pages."""
     (folder / "docs" / "deep").mkdir(parents=True)
     page = '---\ntitle: {}\ndescription: "{}"\n---\n\n# Heading\n'
     (folder / "docs" / "index.md").write_text(page.format("Home", "What home says."), encoding="utf-8")
     (folder / "docs" / "deep" / "page.md").write_text(page.format("A <page>", "It's & it says."), encoding="utf-8")
-    (folder / "mkdocs.yml").write_text(CONFIG.format(address=address, site=SITE.as_posix()), encoding="utf-8")
+    (folder / "mkdocs.yml").write_text(
+        CONFIG.format(address=address, plugins=plugins, site=SITE.as_posix()), encoding="utf-8"
+    )
     subprocess.run([sys.executable, "-m", "mkdocs", "build", "--quiet", "-f", folder / "mkdocs.yml"], check=True)
     return folder / "site"
 
@@ -51,6 +54,16 @@ def test_with_an_address_each_page_has_its_card_and_canonical_link_and_is_in_the
         assert file.stat().st_size < 40_000
     addresses = [entry.text for entry in ElementTree.parse(site / "sitemap.xml").iter() if entry.tag.endswith("}loc")]
     assert addresses == ["https://example.org/small/", "https://example.org/small/deep/page/"]
+
+
+def test_the_version_of_a_published_site_is_part_of_its_addresses(tmp_path, monkeypatch):
+    pytest.importorskip("mike", reason="what publishes the site: the group `publish`")
+    monkeypatch.setenv("MIKE_DOCS_VERSION", "0.1")
+    html = (built(tmp_path, "https://example.org/small/", "[mike]") / "deep/page/index.html").read_text(
+        encoding="utf-8"
+    )
+    assert '<link rel="canonical" href="https://example.org/small/0.1/deep/page/">' in html
+    assert 'content="https://example.org/small/0.1/assets/cards/deep-page.png">' in html
 
 
 def test_without_an_address_nothing_is_said_that_needs_one(tmp_path):
