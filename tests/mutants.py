@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "docs" / "_site"))
 from sources import Sources
 
 PACKAGE = ROOT / "attnref"
-LIMIT = 240  # seconds for the tests of one mutant: without a change they take less than half of it
+LIMIT = 240  # seconds of the processor for the tests of one mutant: without a change they take less than half of it
 # Tests that read the repository rather than run the code.
 OTHER = (
     "browser",
@@ -34,6 +34,7 @@ OTHER = (
     "test_measured.py",
     "test_packaging.py",
 )
+COMPILING = ("test_ways_of_torch",)  # slow, so they are tried last
 OPERATORS = {
     ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"), ast.FloorDiv: ("//", "*"),
     ast.Mod: ("%", "*"), ast.Pow: ("**", "*"), ast.BitAnd: ("&", "|"), ast.BitOr: ("|", "&"), ast.BitXor: ("^", "&"),
@@ -171,10 +172,13 @@ def parses(path: Path, start: int, right: str, wrong: str) -> bool:
 
 
 def meeting(path: Path, reached: dict[Path, set[Path]]) -> tuple[str, ...]:
-    """The tests that reach a file, those of its own name first and then those that reach least, and its docstrings."""
+    """The tests that reach a file, those of its own name first and those that compile last, and its docstrings."""
     tests = [test for test, files in reached.items() if path in files]
-    tests.sort(key=lambda test: (path.stem.strip("_") not in test.stem, len(reached[test]), test))
-    return (*(test.relative_to(ROOT).as_posix() for test in tests), path.relative_to(ROOT).as_posix())
+    own = path.stem.strip("_")
+    tests.sort(key=lambda test: (test.stem in COMPILING, own not in test.stem, len(reached[test]), test))
+    last = [test for test in tests if test.stem in COMPILING]
+    first = [test for test in tests if test not in last]
+    return tuple(test.relative_to(ROOT).as_posix() for test in (*first, path, *last))
 
 
 def draw(count: int, seed: int, only: str) -> list[Mutant]:
