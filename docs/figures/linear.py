@@ -1,4 +1,4 @@
-"""Linear attention: the state as it fills up, the weights it stands for, and how much it can hold."""
+"""Linear attention: the state as it fills up, the implied weights, and how much a state can hold."""
 
 import torch
 from _kit import Canvas
@@ -69,9 +69,9 @@ def steps(narrow: bool = False) -> Figure:
 
 
 def weights(narrow: bool = False) -> Figure:
-    """The weights of softmax attention and those that linear attention stands for, from the same queries and keys."""
-    place = torch.arange(N)[:, None] * 2.0 ** -torch.arange(D_K // 2)
-    x = 2 * torch.cat((place.sin(), place.cos()), dim=-1).to(device())
+    """The weights of softmax attention and the implied ones of linear attention, from the same queries and keys."""
+    position = torch.arange(N)[:, None] * 2.0 ** -torch.arange(D_K // 2)
+    x = 2 * torch.cat((position.sin(), position.cos()), dim=-1).to(device())
     _, soft = scaled_dot_product_attention(x, x, x, causal_mask(N, device=device()))
     one_hot = torch.eye(N, device=device())  # as values: the output is the weights
     flat, _ = causal_linear_attention(x, x, one_hot)
