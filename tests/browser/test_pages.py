@@ -19,6 +19,10 @@ NOT_LOADED = """async () => {
 
 SILENT = "() => [...document.querySelectorAll('.md-content img')].filter(i => i.alt.length < 5).map(i => i.src)"
 
+# A root sign is as high as what it stands over: the theme has a rule for drawings that takes its height.
+LOW_ROOTS = """() => [...document.querySelectorAll('.katex svg')].filter(sign =>
+  sign.getBoundingClientRect().height < sign.parentElement.getBoundingClientRect().height - 1).length"""
+
 TOO_WIDE = """() => {
   const width = document.documentElement.clientWidth
   if (document.documentElement.scrollWidth <= width) return []
@@ -37,6 +41,7 @@ def test_the_page_is_whole_and_asks_no_other_host(desk):
     assert desk.page.evaluate(NOT_LOADED) == []
     assert desk.page.evaluate(SILENT) == [], "pictures that say nothing to those who do not see them"
     assert desk.page.locator(".katex-error").all_inner_texts() == []
+    assert desk.page.evaluate(LOW_ROOTS) == 0
 
 
 def faults(page, scheme: str) -> list:
