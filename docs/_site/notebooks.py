@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from xml.etree import ElementTree
 
+import typefaces
 from bs4 import BeautifulSoup, Tag
 from bs4.dammit import EntitySubstitution
 from bs4.element import PreformattedString
@@ -39,6 +40,7 @@ _used: set[Path] = set()
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Give the kernel its settings."""
     os.environ["JUPYTER_CONFIG_PATH"] = str(KERNEL)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(KERNEL.parent), os.environ.get("PYTHONPATH")]))
     _sheets.clear()
     _used.clear()
     return config
@@ -49,7 +51,7 @@ def on_pre_page(page: Page, config: MkDocsConfig, files: Files) -> Page:
     """Give each notebook a cache of its own for the code that it reaches, and say when it has to run."""
     if page.file.src_uri.startswith("notebooks/"):
         script = Path(str(page.file.abs_src_path))
-        versions = (f"{name} {version(name)}" for name in MADE_BY)
+        versions = [*(f"{name} {version(name)}" for name in MADE_BY), *typefaces.versions()]
         text = hashlib.sha256(script.read_bytes()).hexdigest()
         cache = CACHE / Sources().key(script, text, *versions)[:16]
         config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(cache)

@@ -79,7 +79,7 @@ def _pair(numbers: Tensor) -> str:
     return "(" + ", ".join(number(float(x), 2) for x in numbers) + ")"
 
 
-def gates() -> Figure:
+def gates(narrow: bool = False) -> Figure:
     """The update gate over time, and the state that stands still while the gate is near one."""
     weights = {"w_x": W_X, "w_h": [[0.0]] * 3, "b_x": B_X, "b_h": [0.0] * 3}
     weights = {name: torch.tensor(weight, device=device()) for name, weight in weights.items()}
@@ -92,7 +92,7 @@ def gates() -> Figure:
     z, n = torch.sigmoid(from_x[:, 1]), torch.tanh(from_x[:, 2])  # the state has no say: w_h and b_h are zero
     z, n, h = (line.cpu().numpy().round(3) for line in (z, n, torch.cat(states)))
 
-    figure = Figure(figsize=(6.7, 3.9), layout="constrained")
+    figure = Figure(figsize=(3.58 if narrow else 6.7, 3.9), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.9))
     steps = range(1, len(VALUE) + 1)
     top.bar(steps, z, width=0.55, color="C2")
@@ -100,13 +100,14 @@ def gates() -> Figure:
     bottom.axhline(0, color=rcParams["grid.color"], lw=1, zorder=0)
     bottom.plot(steps, n, "o", mfc="none", mew=1.8, ms=8, color="C1")
     bottom.step([*steps, 12.5], [*h, h[-1]], where="mid", color="C0")
-    bottom.set(ylim=(-1.05, 1.05), yticks=(-1, 0, 1), xlabel="step", xticks=steps, xlim=(0.4, 12.6))
+    bottom.set(ylim=(-1.05, 1.05), yticks=(-1, 0, 1), xlabel="step", xlim=(0.4, 12.6))
+    bottom.set_xticks(steps[:: 2 if narrow else 1])
     bottom.text(4, 0.84, "state", color="C0", ha="center")
     bottom.text(3.7, -0.72, "proposed", color="C1", ha="right", va="center")
     return figure
 
 
-def reset() -> Figure:
+def reset(narrow: bool = False) -> Figure:
     """Both forms of the reset gate with the weights of the page, an input of one at each step."""
     weights = {
         "w_x": torch.tensor([[-20.0], [20.0], [0.0], [0.0], [0.5], [0.0]]),  # reset shut, open; update half open; new
@@ -115,8 +116,8 @@ def reset() -> Figure:
         "b_h": torch.zeros(6),
     }
     weights = {name: weight.to(device()) for name, weight in weights.items()}
-    figure = Figure(figsize=(6.7, 2.9), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(3.58, 4.8) if narrow else (6.7, 2.9), layout="constrained")
+    axes = figure.subplots(*((2, 1) if narrow else (1, 2)), sharey=True)
     forms: tuple[tuple[Literal["after", "before"], str, str], ...] = (("after", "C0", "o-"), ("before", "C1", "s--"))
     for form, color, marks in forms:
         states = [torch.tensor([0.8, 0.4], device=device())]

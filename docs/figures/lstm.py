@@ -91,7 +91,7 @@ def _pair(numbers: Tensor) -> str:
     return "(" + ", ".join(number(float(x), 2) for x in numbers) + ")"
 
 
-def cell() -> Figure:
+def cell(narrow: bool = False) -> Figure:
     """The three gates as bars, and below them the cell, the candidate and what is shown."""
     steps = range(1, len(VALUE) + 1)
     signals = [[float(step in when) for step in steps] for when in (WRITE, CLEAR, SHOW)]
@@ -105,7 +105,7 @@ def cell() -> Figure:
     candidate = torch.tanh(g).numpy().round(3)
     h, c = torch.stack(states).T.numpy().round(3)
 
-    figure = Figure(figsize=(6.7, 5.0), layout="constrained")
+    figure = Figure(figsize=(3.58, 5.0) if narrow else (6.7, 5.0), layout="constrained")
     *rows, bottom = figure.subplots(4, 1, sharex=True, height_ratios=(1, 1, 1, 4.2))
     for ax, gate, name in zip(rows, gates, ("forget", "input", "output"), strict=True):
         ax.bar(steps, gate, width=0.55, color="C2")
@@ -115,14 +115,15 @@ def cell() -> Figure:
     bottom.plot(steps, candidate, "o", mfc="none", mew=1.6, ms=7, color="C3", label="candidate")
     bottom.step([*steps, 14.5], [*c, c[-1]], where="mid", color="C0", label="cell")
     bottom.plot(steps, h, "s", ms=6, color="C1", label="shown")
-    bottom.set(ylim=(-1.05, 1.75), yticks=(-1, 0, 1), xlabel="step", xticks=steps, xlim=(0.4, 14.6))
-    bottom.legend(loc="upper center", ncols=3)
+    bottom.set(ylim=(-1.05, 1.75), yticks=(-1, 0, 1), xlabel="step", xlim=(0.4, 14.6))
+    bottom.set_xticks(steps[:: 3 if narrow else 1])
+    bottom.legend(loc="upper center", ncols=3, columnspacing=1.0, handletextpad=0.2 if narrow else 0.8)
     return figure
 
 
-def forget_bias() -> Figure:
+def forget_bias(narrow: bool = False) -> Figure:
     """Gradient against lag for three biases of the forget gate."""
-    figure = Figure(figsize=(6.7, 3.4), layout="constrained")
+    figure = Figure(figsize=(3.58 if narrow else 6.7, 3.4), layout="constrained")
     ax = figure.subplots()
     for (bias, line), color in zip(_lines().items(), ("C1", "C2", "C0"), strict=True):
         ax.fill_between(range(LAGS + 1), line[0], line[2], color=color, alpha=0.18, lw=0)

@@ -73,10 +73,10 @@ def _numbers(state: Tensor) -> str:
     return "(" + ", ".join(number(float(x), 2) for x in state) + ")"
 
 
-def gradient() -> Figure:
+def gradient(narrow: bool = False) -> Figure:
     """Gradient against lag for the three cells: biases as initialised, and with gates that start open."""
-    figure = Figure(figsize=(6.7, 3.6), layout="constrained")
-    axes = figure.subplots(1, 2, sharey=True)
+    figure = Figure(figsize=(3.58, 5.6) if narrow else (6.7, 3.6), layout="constrained")
+    axes = figure.subplots(*((2, 1) if narrow else (1, 2)), sharey=True)
     for ax, bias, title in zip(axes, (0.0, 3.0), ("gates as initialised", "gates start open (bias 3)"), strict=True):
         for (name, line), style in zip(_lines(bias).items(), ("C1-", "C0-", "C2--"), strict=True):
             color = style[:2]
@@ -86,7 +86,8 @@ def gradient() -> Figure:
             title=title, yscale="log", xlim=(0, LAGS), ylim=(1e-16, 10), xlabel="steps back", xticks=range(0, 51, 10)
         )
         ax.set_yticks([10.0**power for power in (-15, -10, -5, 0)])
-    axes[0].set_ylabel("share of the gradient")
+    for ax in axes if narrow else axes[:1]:
+        ax.set_ylabel("share of the gradient")
     axes[0].legend(loc="lower left")
     return figure
 

@@ -71,11 +71,11 @@ def steps(narrow: bool = False) -> Figure:
     return c.figure
 
 
-def scale() -> Figure:
+def scale(narrow: bool = False) -> Figure:
     """How many keys a query listens to, and the gradient it gets, with and without the division, by width."""
     widths = np.array([4, 8, 16, 32, 64, 128, 256, 512])
-    figure = Figure(figsize=(6.7, 3.4), layout="constrained")
-    left, right = figure.subplots(1, 2)
+    figure = Figure(figsize=(3.58, 5.8) if narrow else (6.7, 3.4), layout="constrained")
+    left, right = figure.subplots(*((2, 1) if narrow else (1, 2)))
     for name, color, dashes, divided in (("divided", "C0", "-", True), ("not divided", "C1", "--", False)):
         entropy, gradient = np.stack([_ask(int(d_k), divided) for d_k in widths], axis=-1)
         for ax, (low, middle, high) in ((left, entropy), (right, gradient)):

@@ -48,22 +48,25 @@ def bottleneck(narrow: bool = False) -> Figure:
     return figure
 
 
-def learned() -> Figure:
+def learned(narrow: bool = False) -> Figure:
     """Share of held-out dates whose year, month, day and whole are right, with and without attention."""
-    figure = Figure(figsize=(6.7, 3.3), layout="constrained")
+    figure = Figure(figsize=(3.58, 3.6) if narrow else (6.7, 3.3), layout="constrained")
     ax = figure.add_subplot()
     looks = (("with attention", True, "C0", ""), ("last state alone", False, "none", "///"))
-    parts = list(_shares(True))
-    for shift, (name, attention, fill, hatch) in zip((-0.2, 0.2), looks, strict=True):
+    parts, sign = list(_shares(True)), "" if narrow else " %"
+    half = 0.21 if narrow else 0.2
+    for shift, (name, attention, fill, hatch) in zip((-half, half), looks, strict=True):
         shares = list(_shares(attention).values())
         places = [x + shift for x in range(len(parts))]
-        bars = ax.bar(places, shares, 0.36, fc=fill, ec="C0" if attention else "C1", hatch=hatch, lw=1.5, label=name)
-        ax.bar_label(bars, [f"{100 * share:.3g} %" for share in shares], padding=2, fontsize=12)
-    ax.set(ylim=(0, 1.12), yticks=(0, 0.5, 1), ylabel="share right")
+        bars = ax.bar(
+            places, shares, 1.8 * half, fc=fill, ec="C0" if attention else "C1", hatch=hatch, lw=1.5, label=name
+        )
+        ax.bar_label(bars, [f"{100 * share:.3g}{sign}" for share in shares], padding=2, fontsize=9 if narrow else 12)
+    ax.set(ylim=(0, 1.12), yticks=(0, 0.5, 1), ylabel="" if narrow else "share right")
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
     ax.set_xticks(range(len(parts)), parts)
     ax.tick_params(axis="x", length=0)
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 2)
     return figure
 
 
@@ -78,10 +81,10 @@ def _shares(attention: bool) -> dict[str, float]:
     return {name: round(sum(w[part] == t[part] for w, t in pairs) / len(pairs), 3) for name, part in parts.items()}
 
 
-def lengths() -> Figure:
+def lengths(narrow: bool = False) -> Figure:
     """Share of sequences copied without a mistake against their length, as `benchmarks/lengths.py` measured it."""
     measured = json.loads(Path(__file__).with_name("seq2seq_lengths.json").read_text(encoding="utf-8"))
-    figure = Figure(figsize=(6.7, 3.8), layout="constrained")
+    figure = Figure(figsize=(3.58 if narrow else 6.7, 3.8), layout="constrained")
     ax = figure.add_subplot()
     looks = (
         ("attention", "with attention", "C0", "o-"),
@@ -100,7 +103,7 @@ def lengths() -> Figure:
     ax.text(measured["longest"] - 0.6, 0.5, "longest in training", rotation=90, ha="right", va="center")
     ax.set(xlim=(0, 41), ylim=(0, 1.03), yticks=(0, 0.5, 1), xlabel="digits to copy", ylabel="sequences right")
     ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
-    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    figure.legend(*ax.get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 2)
     return figure
 
 

@@ -27,6 +27,13 @@ from IPython import get_ipython
 
 from attnref.plot import ACCENTS, FAINT, INK, MUTED, style
 
+try:
+    import typefaces  # where the site is built: its own, drawn as outlines
+except ModuleNotFoundError:
+    lettering = {}
+else:
+    lettering = typefaces.settings()
+
 
 def svg(figure: matplotlib.figure.Figure) -> str:
     """The figure as SVG."""
@@ -42,6 +49,7 @@ def svg(figure: matplotlib.figure.Figure) -> str:
 get_ipython().display_formatter.formatters["image/svg+xml"].for_type(matplotlib.figure.Figure, svg)
 styled = style("light")  # kept by name: the style ends when nothing holds it
 styled.__enter__()
+matplotlib.rcParams.update(lettering)
 
 # %% [markdown]
 # # Reading dates
