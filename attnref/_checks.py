@@ -30,10 +30,13 @@ def listed(names: Sequence[str]) -> str:
 
 
 def check_tensor(who: str, **tensors: object) -> None:
-    """Each is a tensor, not an array or a list."""
+    """Each is a tensor, not an array or a list, and a dense one."""
     for name, tensor in tensors.items():
         if not isinstance(tensor, Tensor):
             raise TypeError(f"{who}: {name} must be a torch.Tensor, got {kind_of(tensor)}.")
+        if tensor.is_nested or tensor.layout != torch.strided:
+            given = "a nested tensor" if tensor.is_nested else f"{tensor.layout}"
+            raise TypeError(f"{who}: {name} must be a dense tensor, got {given}.")
 
 
 def kind_of(thing: object) -> str:
@@ -109,7 +112,10 @@ def check_mask(
         given in (1, wanted) for given, wanted in zip(reversed(mask.shape), reversed(shape), strict=False)
     )
     if not fits:
-        raise ValueError(f"{who}: mask must broadcast to {form} = {tuple(shape)}, got shape {shape_of(mask)}.")
+        hint = ""
+        if len(shape) > 2 and tuple(mask.shape) == (shape[0], shape[-1]):
+            hint = f"; for a token mask (batch, n), pass token_mask[:{', None' * (len(shape) - 2)}]"
+        raise ValueError(f"{who}: mask must broadcast to {form} = {tuple(shape)}, got shape {shape_of(mask)}{hint}.")
     for name, tensor in beside.items():
         if mask.device != tensor.device:
             raise ValueError(
@@ -121,6 +127,7 @@ def check_bool(who: str, name: str, mask: Tensor, true: str) -> None:
     """A mask is a tensor of bool; `true` says what True means."""
     if not isinstance(mask, Tensor):
         raise TypeError(f"{who}: {name} must be a torch.Tensor of bool (True = {true}), got {kind_of(mask)}.")
+    check_tensor(who, **{name: mask})
     if mask.dtype != torch.bool:
         raise TypeError(f"{who}: {name} must be bool (True = {true}), got {mask.dtype}.")
 
@@ -181,6 +188,11 @@ def check_attend(who: str, attend: object, *, optional: bool = True) -> None:
     if not callable(attend):
         kind = "None or a callable" if optional else "a callable"
         raise TypeError(f"{who}: attend must be {kind} {protocol}, got {attend!r}.")
+    if isinstance(attend, nn.MultiheadAttention):
+        hint = "its masks are True where attnref's are False; MultiHeadAttention.from_torch takes its weights"
+        raise TypeError(f"{who}: attend must be a callable {protocol}, got a torch.nn.MultiheadAttention: {hint}.")
+    if isinstance(attend, nn.Module) and type(attend).forward is nn.Module.forward:
+        raise TypeError(f"{who}: attend must be a callable {protocol}, got {kind_of(attend)}, which has no forward.")
     call = attend.forward if isinstance(attend, nn.Module) else attend
     try:
         signature = inspect.signature(call)
@@ -208,6 +220,12 @@ def check_attended(who: str, result: object, query: Tensor, key: Tensor, value: 
         raise ValueError(f"{who}: attend must return output (..., n_q, d_v) = {wanted}, got shape {shape_of(output)}.")
     if output.dtype != value.dtype and not under_autocast(value):
         raise TypeError(f"{who}: attend must return output in the dtype of value, {value.dtype}, got {output.dtype}.")
+    for name, tensor in (("output", output), ("weights", weights)):
+        if tensor is not None and tensor.device != value.device:
+            given = f"{tensor.device}, value on {value.device}"
+            raise ValueError(f"{who}: attend must return {name} on the device of value, got {name} on {given}.")
+    if weights is not None and not weights.is_floating_point():
+        raise TypeError(f"{who}: attend must return weights in floating point, got {weights.dtype}.")
     leading, table = tuple(query.shape[:-2]), (query.shape[-2], key.shape[-2])
     if weights is not None and (weights.shape[: len(leading)], weights.shape[-2:]) != (leading, table):
         heads = ", for several heads with an axis for them before n_q"

@@ -172,7 +172,7 @@ def masked_softmax(
     overflow, both infinities count as that number, so that the row still sums to one.
 
     The mechanisms that return weights all form them here. `tiled_attention` and the fast versions that never form
-    them keep to the same rules.
+    them keep to the same rules, but that a row of nothing but minus infinity may give an output of zero there.
 
     Args:
         scores: How well each query fits each key.
@@ -199,7 +199,7 @@ def masked_softmax(
     check_tensor("masked_softmax", scores=scores)
     check_axes("masked_softmax", "scores", scores, "(..., n_q, n_k)", at_least=2)
     check_floating("masked_softmax", scores=scores)
-    check_mask("masked_softmax", mask, scores.shape)
+    check_mask("masked_softmax", mask, scores.shape, scores=scores)
 
     scores = within_float16(scores)
     if mask is None:

@@ -10,9 +10,10 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from attnref._checks import has_values
 from attnref.attention import scaled_dot_product
 from attnref.attention._checks import check_dot_product_inputs
-from attnref.attention._non_finite import set_aside, spoil
+from attnref.attention._non_finite import non_finite, set_aside, spoil
 from attnref.fast._derivatives import with_all_derivatives
 
 
@@ -47,7 +48,8 @@ def scaled_dot_product_attention(
     """
     check_dot_product_inputs("scaled_dot_product_attention", query, key, value, mask)
     query, key, value, lost = set_aside(query, key, value, mask)
-    return spoil(with_all_derivatives(_fused, _reference, query, key, value, mask), lost), None
+    output = with_all_derivatives(_fused, _reference, query, key, value, mask)
+    return spoil(output, _lost_on_cpu(query, key) if mask is None else lost), None
 
 
 def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -64,6 +66,14 @@ def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Te
     if mask is not None and query.is_cuda:  # in half precision cuDNN attends to the masked keys of a fully masked row
         output = output.masked_fill(~mask.any(-1, keepdim=True), 0.0)
     return output
+
+
+def _lost_on_cpu(query: Tensor, key: Tensor) -> Tensor | None:
+    """The queries whose scores are NaN: the CPU's kernels may take no notice of it, and give numbers."""
+    if query.device.type != "cpu" or key.shape[-2] == 0:
+        return None
+    lost = non_finite(query) | key.isnan().any(dim=-1, keepdim=True).any(dim=-2, keepdim=True)
+    return None if has_values(lost) and not lost.any() else lost
 
 
 def _reference(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
@@ -100,6 +110,7 @@ def flexible_scaled_dot_product_attention(
     who = "flexible_scaled_dot_product_attention"
     check_dot_product_inputs(who, query, key, value, mask)
     query, key, value, lost = set_aside(query, key, value, mask)
+    lost = _lost_on_cpu(query, key) if mask is None else lost
     inputs = (query, key, value)
     if query.device.type == "cpu" and query.dtype == torch.float64:
         raise TypeError(f"{who}: query, key and value must not be torch.float64: FlexAttention has none on a CPU.")

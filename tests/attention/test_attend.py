@@ -254,6 +254,15 @@ def test_what_is_not_finite_reaches_the_queries_that_attend_to_it_and_nothing_el
         assert gradient.isfinite().all()
 
 
+@every
+def test_a_query_of_nan_has_an_output_of_nan_without_a_mask_too(attend):
+    query, key, value = attend.inputs(2)
+    query[:, 1, 0] = torch.nan
+    output = attend.output(query, key, value)
+    assert output[:, 1].isnan().all()
+    assert output[:, 0].isfinite().all()
+
+
 @with_per_query_mask
 @given(seed=seeds)
 def test_one_step_at_a_time_is_all_at_once(agrees, attend, seed):
@@ -297,6 +306,7 @@ def test_inputs_are_left_as_they_were(attend):
 
 @every
 @pytest.mark.refusal
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize(
     ("change", "error", "words"),
     [
@@ -359,6 +369,19 @@ def test_inputs_are_left_as_they_were(attend):
             lambda q, k, v, m: (q, k, v, m.tolist()),
             TypeError,
             "mask must be a torch.Tensor of bool (True = may attend), got list.",
+        ),
+        (lambda q, k, v, m: (q, k.to_sparse(), v, m), TypeError, "key must be a dense tensor, got torch.sparse_coo."),
+        (
+            lambda q, k, v, m: (q, k, torch.nested.nested_tensor(list(v)), m),
+            TypeError,
+            "value must be a dense tensor, got a nested tensor.",
+        ),
+        (lambda q, k, v, m: (q, k, v, m.to_sparse()), TypeError, "mask must be a dense tensor, got torch.sparse_coo."),
+        (
+            lambda q, k, v, m: (q, k, v, m.new_ones(2, 7)),
+            ValueError,
+            "mask must broadcast to (..., n_q, n_k) = (2, {n_q}, 7), got shape (2, 7); "
+            "for a token mask (batch, n), pass token_mask[:, None].",
         ),
         (
             lambda q, k, v, m: (q, k, v, m.double()),

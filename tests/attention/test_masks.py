@@ -392,6 +392,11 @@ def test_no_samples_give_no_masks():
             "masked_softmax: mask must be bool (True = may attend), got torch.float32.",
         ),
         (
+            lambda: masked_softmax(torch.zeros(3, 5), torch.ones(3, 5, device="meta").bool()),
+            ValueError,
+            "masked_softmax: mask must be on the device of scores, got mask on meta, scores on cpu.",
+        ),
+        (
             lambda: masked_softmax(torch.zeros(3, 5), torch.ones(3, 4).bool()),
             ValueError,
             "masked_softmax: mask must broadcast to (..., n_q, n_k) = (3, 5), got shape (3, 4).",

@@ -398,6 +398,21 @@ def test_agrees_with_hugging_face(agrees, attend):
         ),
         (
             (4, 2),
+            {"attend": torch.nn.MultiheadAttention(2, 1)},
+            TypeError,
+            "attend must be a callable (query, key, value, mask) -> (output, weights), got a "
+            "torch.nn.MultiheadAttention: its masks are True where attnref's are False; "
+            "MultiHeadAttention.from_torch takes its weights.",
+        ),
+        (
+            (4, 2),
+            {"attend": torch.nn.ModuleList()},
+            TypeError,
+            "attend must be a callable (query, key, value, mask) -> (output, weights), "
+            "got torch.nn.modules.container.ModuleList, which has no forward.",
+        ),
+        (
+            (4, 2),
             {"attend": lambda query, key, value: None},
             TypeError,
             "attend must take (query, key, value, mask), got <lambda>(query, key, value).",
@@ -468,6 +483,21 @@ def pair(change):
             lambda output, weights: (output.double(), weights),
             TypeError,
             "output in the dtype of value, torch.float32, got torch.float64.",
+        ),
+        (
+            lambda output, weights: (output.to("meta"), weights),
+            ValueError,
+            "output on the device of value, got output on meta, value on cpu.",
+        ),
+        (
+            lambda output, weights: (output, weights.to("meta")),
+            ValueError,
+            "weights on the device of value, got weights on meta, value on cpu.",
+        ),
+        (
+            lambda output, weights: (output, weights.round().long()),
+            TypeError,
+            "weights in floating point, got torch.int64.",
         ),
     ],
 )

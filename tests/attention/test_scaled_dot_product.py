@@ -219,6 +219,9 @@ def test_flexible_agrees_with_the_reference(agrees):
         torch.testing.assert_close(output, expected, equal_nan=True)
         assert output[~mask.any(-1).expand(3, 2, 5)].eq(0).all()
         assert weights is None
+    for spoiled in ((query.index_fill(2, torch.tensor(1), torch.nan), key, value), (query, key, broken)):
+        expected, _ = scaled_dot_product_attention(*spoiled)
+        torch.testing.assert_close(flexible(*spoiled)[0], expected, equal_nan=True)
 
 
 @pytest.mark.plain  # shapes are not enforced inside a vmap
