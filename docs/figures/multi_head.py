@@ -3,7 +3,7 @@
 import itertools
 
 import torch
-from _kit import Canvas
+from _kit import Canvas, ink
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,7 +14,7 @@ from attnref.tasks import device
 
 # Eight things: two numbers each for color, shape and size.
 THINGS = list(itertools.product(("red", "blue"), ("disc", "box"), ("large", "small")))
-QUESTIONS = ("colour", "shape", "size")
+QUESTIONS = ("color", "shape", "size")
 
 
 def flow(narrow: bool = False) -> Figure:
@@ -73,7 +73,7 @@ def flow(narrow: bool = False) -> Figure:
 
 
 def heads(narrow: bool = False) -> Figure:
-    """The weights of a layer of one head, and of three heads with the same maps, which compare one property each."""
+    """The weights of a layer of one head, and of three heads with the same projections, one property each."""
     pairs = torch.tensor([[(i, 1 - i) for i in bits] for bits in itertools.product((1, 0), repeat=3)]).float()
     x = pairs.flatten(1).to(device())
     weights = []
@@ -84,7 +84,7 @@ def heads(narrow: bool = False) -> Figure:
             layer.key_proj.weight.copy_(torch.eye(6))
             weights.append(layer(x, x, x)[1].cpu())
 
-    figure = Figure(figsize=(3.58, 9.2) if narrow else (6.7, 5.6), layout="constrained")
+    figure = Figure(figsize=(3.58, 9.0) if narrow else (6.7, 5.6), layout="constrained")
     axes = list(figure.subplots(*((4, 1) if narrow else (2, 2)), sharex=True, sharey=True).flat)
     plot.heads(torch.cat(weights), [f"{size} {color} {shape}" for color, shape, size in THINGS], axes=axes)
     for ax, title in zip(axes, ("one head", *(f"head {i} of 3: {q}" for i, q in enumerate(QUESTIONS, 1))), strict=True):
@@ -96,52 +96,57 @@ def heads(narrow: bool = False) -> Figure:
 WIDTH, HEADS = 512, 8
 UNIT = 2.3 / (WIDTH * HEADS)  # inches for one number
 HALF = 0.13  # of a bar's thickness, inches
-PLACES, NARROW_PLACES = (1.45, 3.1, 4.5, 6.15), (0.3, 1.3, 2.25, 3.25)
+PLACES = {False: (1.45, 3.1, 4.5, 6.15), True: (0.3, 1.35, 2.25, 3.28)}  # inches; narrow or not
 
 
 def shapes(narrow: bool = False) -> Figure:
-    """One token through both forms, each vector a bar as tall as it is wide; both to one scale."""
-    size = (3.58, 5.3) if narrow else (6.7, 4.5)
-    figure = Figure(figsize=size)
+    """One token through both forms, each vector a bar as tall as it has numbers; both to one scale."""
+    figure = Figure(figsize=(3.58, 5.1) if narrow else (6.7, 4.5))
     ax = figure.add_axes((0, 0, 1, 1))
-    ax.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    ax.set(xlim=(0, figure.get_figwidth()), ylim=(figure.get_figheight(), 0))
     ax.set_axis_off()
-    words = ("one\ntoken", "values\nof 8 heads", "outputs\nof 8 heads", "output")
-    for x, text in zip(NARROW_PLACES if narrow else PLACES, words, strict=True):
-        ax.text(x, 0.5, text, ha="center", va="bottom", fontsize=10 if narrow else 13)
-    _form(ax, 1.45 if narrow else 1.05, "split", WIDTH // HEADS, narrow)
-    _form(ax, 3.95 if narrow else 3.15, "wide", WIDTH, narrow)
+    for x, text in zip(
+        PLACES[narrow], ("one\ntoken", "values\nof 8 heads", "outputs\nof 8 heads", "output"), strict=True
+    ):
+        ax.text(x, 0.5, text, ha="center", va="bottom", fontsize=10 if narrow else 12)
+    _form(ax, 1.25 if narrow else 1.05, "split", WIDTH // HEADS, narrow)
+    _form(ax, 3.75 if narrow else 3.15, "wide", WIDTH, narrow)
     return figure
 
 
-def _form(ax: Axes, y: float, name: str, width: int, narrow: bool) -> None:
-    """The vectors and, between them, the maps."""
-    layer = MultiHeadAttention(WIDTH, HEADS, d_k=width, d_v=width)
-    parameters = sum(parameter.numel() for parameter in layer.parameters())
-    joined = layer.output_proj.in_features
-    count = f"{parameters / 1e6:.2f} million"
-    if narrow:  # above, and not at the left
-        ax.text(0.05, y - (1.52 if width == WIDTH else 0.62), name, va="center", weight="bold", fontsize=11)
-        ax.text(0.75, y - (1.52 if width == WIDTH else 0.62), f"{count} parameters", va="center", fontsize=10)
+def _form(ax: Axes, y: float, name: str, d_k: int, narrow: bool) -> None:
+    """The vectors and, between them, the projections."""
+    layer = MultiHeadAttention(WIDTH, HEADS, d_k=d_k, d_v=d_k)
+    parameters = f"{sum(parameter.numel() for parameter in layer.parameters()) / 1e6:.2f} million"
+    joined, places = layer.output_proj.in_features, PLACES[narrow]
+    if narrow:
+        ax.text(
+            0.05,
+            y - (1.55 if d_k == WIDTH else 0.5),
+            f"{name}, {parameters} parameters",
+            va="center",
+            fontsize=10,
+            weight="bold",
+        )
     else:
         ax.text(0.1, y - 0.22, name, va="center", weight="bold")
-        ax.text(0.1, y + 0.03, count, va="center", fontsize=11)
+        ax.text(0.1, y + 0.03, parameters, va="center", fontsize=11)
         ax.text(0.1, y + 0.22, "parameters", va="center", fontsize=11)
 
-    maps = (("$W^V$", layer.value_proj), ("attend", None), ("$W^O$", layer.output_proj))
+    projections = (("$W^V$", layer.value_proj), ("attend", None), ("$W^O$", layer.output_proj))
     sizes = (WIDTH, joined, joined, WIDTH)
-    places = NARROW_PLACES if narrow else PLACES
     for (left, right), (a, b), (text, linear) in zip(
-        itertools.pairwise(places), itertools.pairwise(sizes), maps, strict=True
+        itertools.pairwise(places), itertools.pairwise(sizes), projections, strict=True
     ):
         a, b, left, right = a * UNIT / 2, b * UNIT / 2, left + HALF, right - HALF
         corners = [(left, y - a), (right, y - b), (right, y + b), (left, y + a)]
         ax.add_patch(Polygon(corners, fc=rcParams["axes.edgecolor"], alpha=0.15, lw=0, zorder=0))
         if linear is not None:
             text += f"\n{linear.in_features} \N{MULTIPLICATION SIGN} {linear.out_features}"
-        below = y + 0.2 if width < WIDTH else y  # beside the narrow band, inside the broad one
-        va = "top" if width < WIDTH else "center"
-        ax.text((left + right) / 2, below, text, ha="center", va=va, fontsize=9.5 if narrow else 12, linespacing=1.3)
+        below = y + 0.2 if d_k < WIDTH else y  # beside the narrow band, inside the broad one
+        va = "top" if d_k < WIDTH else "center"
+        size = 10 if narrow else 12
+        ax.text((left + right) / 2, below, text, ha="center", va=va, fontsize=size, linespacing=1.3)
     for x, size, parts in zip(places, sizes, (1, HEADS, HEADS, 1), strict=True):
         _bar(ax, x, y, size, parts, narrow)
 
@@ -151,7 +156,8 @@ def _bar(ax: Axes, x: float, y: float, size: int, parts: int, narrow: bool) -> N
     tall, corner = size * UNIT, (x - HALF, y - size * UNIT / 2)
     for part in range(parts):
         stripe = (corner[0], corner[1] + part * tall / parts)
-        ax.add_patch(Rectangle(stripe, 2 * HALF, tall / parts, fc="C0", alpha=0.85 if part % 2 else 0.45, lw=0))
+        color = ink("value" if parts > 1 else "plain", fill=True)
+        ax.add_patch(Rectangle(stripe, 2 * HALF, tall / parts, fc=color, alpha=0.85 if part % 2 else 0.45, lw=0))
     ax.add_patch(Rectangle(corner, 2 * HALF, tall, fc="none", ec=rcParams["axes.edgecolor"], lw=0.8))
     text = f"{size}" if parts == 1 else f"{parts} · {size // parts}" + ("" if narrow else f" = {size}")
     ax.text(x, corner[1] - 0.05, text, ha="center", va="bottom", fontsize=10 if narrow else 11)
