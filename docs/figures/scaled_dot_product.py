@@ -72,7 +72,7 @@ def steps(narrow: bool = False) -> Figure:
 
 
 def scale(narrow: bool = False) -> Figure:
-    """How many keys a query listens to, and the gradient it gets, with and without the division, by width."""
+    """How many keys a query attends to, and the gradient it gets, with and without the division, by d_k."""
     widths = np.array([4, 8, 16, 32, 64, 128, 256, 512])
     figure = Figure(figsize=(3.58, 5.8) if narrow else (6.7, 3.4), layout="constrained")
     left, right = figure.subplots(*((2, 1) if narrow else (1, 2)))
@@ -85,7 +85,7 @@ def scale(narrow: bool = False) -> Figure:
     right.set(ylim=(0, None), title="gradient of the query, norm")
     for ax in (left, right):
         ax.set_xscale("log", base=2)
-        ax.set(xticks=(4, 16, 64, 256), xlabel="width of query and key")
+        ax.set(xticks=(4, 16, 64, 256), xlabel="size of query and key, d_k")
         ax.xaxis.set_major_formatter("{x:.0f}")
         ax.minorticks_off()
     left.axhline(4, color=rcParams["axes.edgecolor"], lw=1, ls=":")
