@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import mechanisms
 import pytest
 from planting import ROOT, TESTS, each, outcome
 
@@ -34,6 +35,8 @@ OTHER = (
     "test_measured.py",
     "test_packaging.py",
 )
+STEMS = {mechanism.stem for mechanism in mechanisms.MECHANISMS}
+SHARED = ("test_attend.py",)  # what every attention must do: it finds them by name, not by import
 COMPILING = ("test_ways_of_torch",)  # slow, so they are tried last
 OPERATORS = {
     ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"), ast.FloorDiv: ("//", "*"),
@@ -173,7 +176,7 @@ def parses(path: Path, start: int, right: str, wrong: str) -> bool:
 
 def meeting(path: Path, reached: dict[Path, set[Path]]) -> tuple[str, ...]:
     """The tests that reach a file, those of its own name first and those that compile last, and its docstrings."""
-    tests = [test for test, files in reached.items() if path in files]
+    tests = [test for test, files in reached.items() if path in files or (path.stem in STEMS and test.name in SHARED)]
     own = path.stem.strip("_")
     tests.sort(key=lambda test: (test.stem in COMPILING, own not in test.stem, len(reached[test]), test))
     last = [test for test in tests if test.stem in COMPILING]
