@@ -188,6 +188,12 @@ def test_groups_color_the_targets_their_ribbons_and_the_sources_they_attend_to()
     assert faces(ax)[0] == [BLUE] * 2 + [GRAY] * 3 + [ORANGE] * 3
 
 
+def test_a_fifth_of_the_heaviest_target_token_colors_a_source():
+    """Of the whole weight of the target token that has most, not of one that hardly looks anywhere."""
+    assert plot.source_colors([[0.85, 0.15], [0.0, 0.04]], [BLUE, ORANGE]) == [BLUE, GRAY]
+    assert plot.source_colors([[0.75, 0.25], [0.0, 0.04]], [BLUE, ORANGE]) == [BLUE, BLUE]
+
+
 @pytest.mark.parametrize("groups", [[0, 1, 2, 3, 4, None], np.array([4, 5, 6, 7, 8]), torch.arange(5)])
 def test_groups_of_any_kind_take_the_accents_in_turn(groups):
     expected = [BLUE, ORANGE, GREEN, VIOLET, BLUE, GRAY][: len(groups)]
