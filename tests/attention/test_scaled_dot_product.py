@@ -238,6 +238,16 @@ def test_flexible_takes_any_leading_axes_of_the_mask(own):
     assert torch.equal(told.to_dense().bool().expand(6, 5, 2, 2)[..., 0], torch.zeros(6, 5, 2, dtype=torch.bool))
 
 
+@pytest.mark.plain  # shapes are not enforced inside a vmap
+@pytest.mark.parametrize("own", [(), (1,), (5,), (3, 1), (1, 5), (3, 5)], ids=str)
+def test_flexible_reads_a_mask_shared_by_samples_or_heads_where_it_is(own):
+    query, key = torch.ones(3, 5, 9, 4), torch.ones(3, 5, 7, 4)
+    mask = torch.rand(*own, 9, 7) < 0.5
+    told, expected = fast_module._block_mask(mask, query, key).mask_mod, mask.expand(3, 5, 9, 7)
+    for at in ((0, 0, 0, 0), (2, 4, 8, 6), (1, 3, 2, 5), (2, 0, 4, 1)):
+        assert told(*map(torch.tensor, at)) == expected[at]
+
+
 @pytest.mark.parametrize(("n_q", "n_k"), [(0, 7), (5, 0)])
 def test_flexible_of_nothing(n_q, n_k):
     output, _ = flexible(torch.ones(2, n_q, 4), torch.ones(2, n_k, 4), torch.ones(2, n_k, 3))
