@@ -33,7 +33,10 @@ class Outcome(NamedTuple):
 
 
 class First:
-    """A plugin that remembers the first test that fails. What is quick runs first: refusals; compilation comes last."""
+    """A plugin that remembers the first test that fails, or the file whose tests cannot even be collected.
+
+    What is quick runs first: refusals; compilation comes last.
+    """
 
     def __init__(self) -> None:
         self.test = ""
@@ -41,7 +44,13 @@ class First:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         items.sort(key=lambda item: ("compile" in item.name) - (item.get_closest_marker("refusal") is not None))
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        self._remember(report)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._remember(report)
+
+    def _remember(self, report: pytest.CollectReport | pytest.TestReport) -> None:
         if report.failed and not self.test:
             self.test = report.nodeid.removeprefix("tests/")
 

@@ -221,7 +221,7 @@ def test_the_future_changes_nothing_under_a_causal_mask(attend, seed, t, what):
 @every
 @given(data=st.data())
 def test_what_is_not_finite_reaches_the_queries_that_attend_to_it_and_nothing_else(agrees, attend, data):
-    """Their output is NaN. The others' outputs and gradients are what they are with zeros in its stead."""
+    """Their output and weights are NaN. The others', and gradients, are what they are with zeros in its stead."""
     mask = attend.random_mask(seed=data.draw(seeds), rate=data.draw(rates))
     which = st.lists(st.integers(0, N_K - 1), max_size=2)
     bad_keys, bad_values, bad_queries = data.draw(which), data.draw(which), data.draw(which)
@@ -243,6 +243,7 @@ def test_what_is_not_finite_reaches_the_queries_that_attend_to_it_and_nothing_el
     assert output[:, lost].isnan().all()
     agrees(output[:, ~lost], expected[:, ~lost])
     if weights is not None:
+        assert weights[..., lost, :].isnan().all()
         agrees(weights[..., ~lost, :], expected_weights[..., ~lost, :])
     gradients = torch.autograd.grad(output[:, ~lost].square().sum(), tensors)
     expected_gradients = torch.autograd.grad(expected[:, ~lost].square().sum(), clean)

@@ -35,6 +35,5 @@ MISTAKES = {
             "of_block = _block or partial(checkpoint",
         ),
         ("fast: checkpoints under torch.func", " and not in_torch_func()", ""),
-        ("fast: blocks in a program", "if torch.compiler.is_compiling():", "if False:"),
     ],
 }
