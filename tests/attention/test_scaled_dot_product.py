@@ -224,6 +224,13 @@ def test_flexible_agrees_with_the_reference(agrees):
         torch.testing.assert_close(flexible(*spoiled)[0], expected, equal_nan=True)
 
 
+@pytest.mark.parametrize("own", [(), (5,), (3, 1), (2, 1, 1), (1, 3, 1), (2, 3, 5)], ids=str)
+def test_fast_takes_any_leading_axes_of_the_mask(agrees, own):
+    query, key, value = (torch.randn(2, 3, 5, n, d) for n, d in ((4, 3), (6, 3), (6, 2)))
+    mask = torch.rand(*own, 4, 6) < 0.5
+    agrees(fast(query, key, value, mask)[0], scaled_dot_product_attention(query, key, value, mask)[0])
+
+
 @pytest.mark.plain  # shapes are not enforced inside a vmap
 @pytest.mark.parametrize("own", [(), (1,), (5,), (3, 1), (1, 3, 1), (2, 3, 1), (2, 3, 5)], ids=str)
 def test_flexible_takes_any_leading_axes_of_the_mask(own):
