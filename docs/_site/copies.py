@@ -52,7 +52,7 @@ class Blocks(HTMLParser):
             self._code = None
 
     def handle_data(self, data: str) -> None:
-        """The code itself, its colours left out."""
+        """The code itself, its colors left out."""
         if self._code is not None:
             self._code.append(data)
 

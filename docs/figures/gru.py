@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from _kit import Canvas, number
+from _kit import Canvas, ink, number
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -95,15 +95,15 @@ def gates(narrow: bool = False) -> Figure:
     figure = Figure(figsize=(3.58 if narrow else 6.7, 3.9), layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(1, 1.9))
     steps = range(1, len(VALUE) + 1)
-    top.bar(steps, z, width=0.55, color="C2")
+    top.bar(steps, z, width=0.55, color=ink("weights"))
     top.set(ylim=(0, 1.05), yticks=(0, 1), ylabel="update")
     bottom.axhline(0, color=rcParams["grid.color"], lw=1, zorder=0)
-    bottom.plot(steps, n, "o", mfc="none", mew=1.8, ms=8, color="C1")
-    bottom.step([*steps, 12.5], [*h, h[-1]], where="mid", color="C0")
+    bottom.plot(steps, n, "o", mfc="none", mew=1.8, ms=8, color=ink("value"))
+    bottom.step([*steps, 12.5], [*h, h[-1]], where="mid", color=ink("plain"))
     bottom.set(ylim=(-1.05, 1.05), yticks=(-1, 0, 1), xlabel="step", xlim=(0.4, 12.6))
     bottom.set_xticks(steps[:: 2 if narrow else 1])
-    bottom.text(4, 0.84, "state", color="C0", ha="center")
-    bottom.text(3.7, -0.72, "proposed", color="C1", ha="right", va="center")
+    bottom.text(4, 0.84, "state", color=ink("plain"), ha="center")
+    bottom.text(3.7, -0.72, "proposed", color=ink("value"), ha="right", va="center")
     return figure
 
 

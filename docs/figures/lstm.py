@@ -4,7 +4,7 @@ from functools import cache
 
 import numpy as np
 import torch
-from _kit import Canvas, number
+from _kit import Canvas, ink, number
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 from torch import Tensor
@@ -108,13 +108,13 @@ def cell(narrow: bool = False) -> Figure:
     figure = Figure(figsize=(3.58, 5.0) if narrow else (6.7, 5.0), layout="constrained")
     *rows, bottom = figure.subplots(4, 1, sharex=True, height_ratios=(1, 1, 1, 4.2))
     for ax, gate, name in zip(rows, gates, ("forget", "input", "output"), strict=True):
-        ax.bar(steps, gate, width=0.55, color="C2")
+        ax.bar(steps, gate, width=0.55, color=ink("weights"))
         ax.set(ylim=(0, 1.05), yticks=(0, 1))
         ax.set_ylabel(name, rotation=0, ha="right", va="center")
     bottom.axhline(0, color=rcParams["grid.color"], lw=1, zorder=0)
-    bottom.plot(steps, candidate, "o", mfc="none", mew=1.6, ms=7, color="C3", label="candidate")
-    bottom.step([*steps, 14.5], [*c, c[-1]], where="mid", color="C0", label="cell")
-    bottom.plot(steps, h, "s", ms=6, color="C1", label="shown")
+    bottom.plot(steps, candidate, "o", mfc="none", mew=1.6, ms=7, color=ink("value"), label="candidate")
+    bottom.step([*steps, 14.5], [*c, c[-1]], where="mid", color=ink("plain"), label="cell")
+    bottom.plot(steps, h, "s", ms=6, color=ink("plain", fill=True), label="shown")
     bottom.set(ylim=(-1.05, 1.75), yticks=(-1, 0, 1), xlabel="step", xlim=(0.4, 14.6))
     bottom.set_xticks(steps[:: 3 if narrow else 1])
     bottom.legend(loc="upper center", ncols=3, columnspacing=1.0, handletextpad=0.2 if narrow else 0.8)
@@ -138,7 +138,7 @@ def forget_bias(narrow: bool = False) -> Figure:
 
 @cache
 def _lines() -> dict[float, np.ndarray]:
-    """For each bias: 10 %, 50 % and 90 % of the initialisations, by lag."""
+    """For each bias: 10 %, 50 % and 90 % of the initializations, by lag."""
     lines = {}
     for bias in (0.0, 1.0, 3.0):
         torch.manual_seed(0)

@@ -74,10 +74,10 @@ def _numbers(state: Tensor) -> str:
 
 
 def gradient(narrow: bool = False) -> Figure:
-    """Gradient against lag for the three cells: biases as initialised, and with gates that start open."""
+    """Gradient against lag for the three cells: biases as initialized, and with gates that start open."""
     figure = Figure(figsize=(3.58, 5.6) if narrow else (6.7, 3.6), layout="constrained")
     axes = figure.subplots(*((2, 1) if narrow else (1, 2)), sharey=True)
-    for ax, bias, title in zip(axes, (0.0, 3.0), ("gates as initialised", "gates start open (bias 3)"), strict=True):
+    for ax, bias, title in zip(axes, (0.0, 3.0), ("gates as initialized", "gates start open (bias 3)"), strict=True):
         for (name, line), style in zip(_lines(bias).items(), ("C1-", "C0-", "C2--"), strict=True):
             color = style[:2]
             ax.fill_between(range(LAGS + 1), line[0], line[2], color=color, alpha=0.18, lw=0)
@@ -94,7 +94,7 @@ def gradient(narrow: bool = False) -> Figure:
 
 @cache
 def _lines(bias: float) -> dict[str, np.ndarray]:
-    """For each cell: 10 %, 50 % and 90 % of the initialisations, by lag."""
+    """For each cell: 10 %, 50 % and 90 % of the initializations, by lag."""
     lines = {}
     for name, kind in KINDS.items():
         torch.manual_seed(0)

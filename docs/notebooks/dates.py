@@ -19,7 +19,7 @@
 
 # %% tags=["remove_input"]
 # ruff: noqa: D100, E402, B018
-# Pictures as SVG on a transparent ground, in colours that follow the page from light to dark.
+# Pictures as SVG on a transparent ground, in colors that follow the page from light to dark.
 import io
 
 import matplotlib.figure
@@ -142,7 +142,7 @@ reading.iso
 
 # %% [markdown]
 # Each character below was written while the model looked at the characters above it; the wider the ribbon, the
-# more weight. Year, month and day have a colour each. Nobody told the model which characters belong together: it
+# more weight. Year, month and day have a color each. Nobody told the model which characters belong together: it
 # was only shown dates and their ISO forms.
 
 # %%

@@ -2,6 +2,7 @@
 
 What stands on the page runs as it stands: whatever the object uses is imported, from where the module has it or from
 the module itself. In the first tab of a set the checks of the arguments are left out as well, and a comment says so.
+Where the code sets aside what is not finite, a line under it says what that is for, once in each tab.
 The source is read, never imported.
 """
 
@@ -20,20 +21,36 @@ FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})")
 LINE_LENGTH = 100
 CHECK = re.compile(r"(^|[._])(check|refuse)[a-z_]*$")
 LEFT_OUT = "# input checks left out"
+ASIDE = re.compile(r"\b(?:set_aside(?:_causal)?|spoil)(?=\()")
 Definition = ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """MkDocs: fill in the marks of a page."""
-    lines = []
+    lines, said = [], False
     for line, name, first in marks(markdown):
         if not name:
             lines.append(line)
+            said = said and not line.startswith("=== ")
             continue
-        code = ["```{ .python .source }", *source(name, checks=not first).split("\n"), "```"]
+        text = source(name, checks=not first)
+        code = ["```{ .python .source }", *text.split("\n"), "```"]
+        if not said and (note := _aside(text)):
+            code, said = [*code, "", note], True
         indent = line[: len(line) - len(line.lstrip())]
         lines.extend(f"{indent}{part}" if part else "" for part in code)
     return "\n".join(lines)
+
+
+def _aside(text: str) -> str:
+    """What the calls are for that keep NaN behind a mask, if the code has any."""
+    names = [f"`{name}`" for name in dict.fromkeys(ASIDE.findall(text))]
+    if not names:
+        return ""
+    keeps = "keep" if len(names) > 1 else "keeps"
+    them = "them" if len(names) > 1 else "it"
+    reason = f"{keeps} NaN and infinity behind a mask from spreading; skip {them} on a first reading."
+    return f"{' and '.join(names)} {reason}"
 
 
 def marks(markdown: str) -> Iterator[tuple[str, str, bool]]:

@@ -1,4 +1,4 @@
-"""Fill in what pages say of the lecture notes: tables, and `[[C12]]`, a verdict with its link.
+"""Fill in what pages say of the lecture notes: what they are, tables, and `[[C12]]`, a verdict with its link.
 
 Pages hold the verdicts, each in a heading `### Shown: … { #c12 data-notes="N4" data-verdict="shown" }`. The register,
 docs/_site/register.yml, holds the mechanisms and what is still to come.
@@ -26,6 +26,7 @@ HEADING = re.compile(
 )
 ATTRIBUTE = re.compile(r'data-(notes|verdict)="([^"]*)"')
 FENCED = re.compile(r"^([ \t]*)(`{3,}|~{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
+NOTES = re.compile(r"^## .*\{ #notes \}$", re.MULTILINE)
 REFERENCE = re.compile(r"\[\[(?P<id>[A-Z]\d\d|[a-z][a-z-]+)\]\]")
 
 
@@ -52,7 +53,8 @@ def register() -> dict[str, Any]:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """MkDocs: fill in the tables and the references."""
+    """MkDocs: fill in what the notes are, the tables and the references."""
+    markdown = NOTES.sub(lambda heading: f"{heading[0]}\n\n{introduction(page.file.src_uri)}", markdown)
     marks = {"<!-- statements -->": statements_table, "<!-- mechanisms -->": mechanisms_table}
     if not REFERENCE.search(FENCED.sub("", markdown)) and not any(mark in markdown for mark in marks):
         return markdown
@@ -61,6 +63,15 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
         if mark in markdown:
             markdown = markdown.replace(mark, table(list(found.values()), page.file.src_uri))
     return REFERENCE.sub(lambda reference: link(reference["id"], found, page.file.src_uri), markdown)
+
+
+def introduction(where: str) -> str:
+    """What the notes are, and how their statements are told."""
+    address = get_relative_url("notes/index.md", where)
+    return (
+        f"Five [lecture notes]({address}), N0 to N4, make claims about attention and sequence models. Here those on "
+        "this page's subject are tested; each heading begins with the verdict."
+    )
 
 
 def collect(files: Files) -> list[Statement]:

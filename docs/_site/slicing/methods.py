@@ -20,7 +20,7 @@ from slicing.things import (
     reach,
 )
 
-DEEPEST = 25  # calls within calls: a recursion that the walk does not recognise ends there
+DEEPEST = 25  # calls within calls: a recursion that the walk does not recognize ends there
 
 
 class Methods(Calls):
