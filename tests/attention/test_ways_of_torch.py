@@ -133,6 +133,14 @@ def test_compiles_with_its_gradient(agrees, attend):
         agrees(ours, expected)
 
 
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
+@pytest.mark.refusal
+def test_masks_are_made_while_jit_traces():
+    """Sizes are tensors then."""
+    traced = torch.jit.trace(lambda x: causal_mask(x.shape[0]), (torch.zeros(4, 2),))
+    assert torch.equal(traced(torch.zeros(4, 2)), causal_mask(4))
+
+
 @those(lambda attend: attend.mechanism.name not in MODULES)
 @pytest.mark.refusal
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning", "ignore::DeprecationWarning")
