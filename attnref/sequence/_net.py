@@ -1,5 +1,6 @@
-"""The recurrent net that a caller hands in: what makes it, and what it returns."""
+"""The recurrent net that a caller hands in: what makes it, what it takes and returns, its weights drawn anew."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +21,22 @@ def checked_net(who: str, recurrent: Callable[[int, int], nn.Module], d_x: int, 
             f"{who}: recurrent must make a net whose batch comes first, got {kind_of(net)} without batch_first; "
             f"pass partial({type(net).__name__}, batch_first=True)."
         )
+    taken = inspect.signature(net.forward)
+    try:
+        taken.bind(None, None)
+    except TypeError:
+        given = f"{type(net).__name__}({', '.join(taken.parameters)})"
+        raise TypeError(f"{who}: recurrent must make a net that takes (x, state), got {given}.") from None
     return net
+
+
+def draw_anew(*modules: nn.Module) -> None:
+    """Draw the weights of each anew; of its parts, if it has no `reset_parameters` itself."""
+    for module in modules:
+        if callable(reset := getattr(module, "reset_parameters", None)):
+            reset()
+        else:
+            draw_anew(*module.children())
 
 
 def checked_read(who: str, read: object, shape: tuple[int, ...]) -> tuple[Tensor, Any]:
@@ -31,3 +47,9 @@ def checked_read(who: str, read: object, shape: tuple[int, ...]) -> tuple[Tensor
         given = f"hidden of shape {shape_of(read[0])}"
         raise ValueError(f"{who}: recurrent must make a net whose hidden is (batch, n, d_h) = {shape}, got {given}.")
     return read
+
+
+def check_learns(who: str, model: nn.Module) -> None:
+    """Not all weights are frozen."""
+    if not any(weight.requires_grad for weight in model.parameters()):
+        raise ValueError(f"{who}: some weight must take gradients, got requires_grad=False for all of them.")

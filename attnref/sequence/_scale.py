@@ -21,6 +21,8 @@ def mean_and_scale(who: str, x: Tensor) -> tuple[Tensor, Tensor]:
     unit, first = power_of_two(values), values[0, 0]
     centered = values / unit - first / unit  # exactly zero if all values are equal
     scale = (unit * centered.std()).to(x.dtype).double()
-    if not 0 < scale < math.inf:
+    if not scale > 0:
         raise ValueError(f"{who}: x must change, got a standard deviation of {scale.item()} in {x.dtype}.")
+    if not scale < math.inf:
+        raise ValueError(f"{who}: x must have a standard deviation that {x.dtype} can hold, got {scale.item()}.")
     return first + unit * centered.mean(), unit * centered.std()

@@ -26,6 +26,7 @@ from attnref.sequence._checks import (
     check_token_mask,
     check_tokens,
 )
+from attnref.sequence._net import draw_anew
 from attnref.sequence.gru import GRU
 
 State = Float[Tensor, "1 batch d_h"] | tuple[Float[Tensor, "1 batch d_h"], Float[Tensor, "1 batch d_h"]]  # h, or (h, c)
@@ -82,6 +83,10 @@ class RecurrentEncoder(nn.Module):
         memory, state = self.rnn(self.embedding(tokens), None, token_mask)
         forward, backward = _hidden(state)
         return memory, torch.cat((forward, backward), dim=-1)
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew."""
+        draw_anew(*self.children())
 
 
 class RecurrentDecoder(nn.Module):
@@ -188,6 +193,10 @@ class RecurrentDecoder(nn.Module):
         hidden, state = self.rnn(torch.cat((x[:, None], context), dim=-1), state)
         logits = self.output_proj(torch.cat((hidden, context), dim=-1)[:, 0])
         return logits, state, None if weights is None else weights[..., 0, :]
+
+    def reset_parameters(self) -> None:
+        """Draw all weights anew, those of `attend` included."""
+        draw_anew(*self.children())
 
     def _check_step(self, token: Tensor, state: State, memory: Tensor, source_token_mask: Tensor | None) -> None:
         who = "RecurrentDecoder.step"

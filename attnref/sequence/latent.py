@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from attnref._checks import check_at_least, check_axes, check_floating, check_tensor, has_values, shape_of
 from attnref._numerics import at_least_float32, float32_or_wider
 from attnref.sequence._checks import check_finite, check_generator, check_number, check_positions
-from attnref.sequence._net import checked_net, checked_read
+from attnref.sequence._net import check_learns, checked_net, checked_read, draw_anew
 from attnref.sequence._scale import mean_and_scale
 from attnref.sequence.gru import GRU
 
@@ -70,8 +70,7 @@ class LatentAutoregressiveModel(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draw the weights anew, and forget the mean and the scale: the model as it was before `fit`."""
-        for part in self.children():
-            part.reset_parameters()  # pyright: ignore[reportCallIssue] # every Module with weights has it
+        draw_anew(*self.children())
         nn.init.zeros_(self.log_sigma)
         nn.init.zeros_(self.mean)
         nn.init.ones_(self.scale)
@@ -108,6 +107,7 @@ class LatentAutoregressiveModel(nn.Module):
         if len(x) == 0:
             raise ValueError(f"{who}: x must hold at least one series, got shape {shape_of(x)}.")
         check_finite(who, "x", x)
+        check_learns(who, self)
         (mean, scale), dtype = mean_and_scale(who, x), self.log_sigma.dtype
         self.to(float32_or_wider(dtype))
         try:
@@ -209,8 +209,8 @@ class LatentAutoregressiveModel(nn.Module):
             loss = -self._log_conditionals(z).mean()
             self.losses.append(loss.item())
             if not math.isfinite(self.losses[-1]):
-                given = f"{learning_rate}, and a loss of {self.losses[-1]} after step {step}"
-                raise ValueError(f"{who}: learning_rate must be small enough for a finite loss, got {given}.")
+                given = f"{learning_rate} and {weight_decay}, and a loss of {self.losses[-1]} after step {step}"
+                raise ValueError(f"{who}: learning_rate and weight_decay must give a finite loss, got {given}.")
             optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(self.parameters(), 1.0)

@@ -145,6 +145,11 @@ class Seq2Seq(nn.Module):
             looked.append(weights)
         return torch.stack(written, 1), _stack(looked)
 
+    def reset_parameters(self) -> None:
+        """Draw all weights anew, those of `attend` included."""
+        self.encoder.reset_parameters()
+        self.decoder.reset_parameters()
+
 
 def _stack(steps: list[Tensor | None]) -> Tensor | None:
     """The weights of all steps, (batch, ..., n_q, n_k), or None where they are not formed."""

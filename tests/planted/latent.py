@@ -22,13 +22,15 @@ MISTAKES = {
         ("left in float32", "            self.to(dtype)\n", "            pass\n"),
         ("gradients of the series", "self._standardize(x.detach())", "self._standardize(x)"),
         ("no gradients where they are off", "    @torch.inference_mode(False)", "    #"),
-        ("weights kept by a reset", "            part.reset_parameters()", "            part"),
+        ("weights kept by a reset", "        draw_anew(*self.children())", "        pass"),
         ("scale kept by a reset", "        nn.init.ones_(self.scale)\n", ""),
         ("a scale of zero let in", "0 < self.scale < math.inf", "True"),
         ("loss that is not finite let in", "if not math.isfinite(self.losses[-1]):", "if False:"),
     ],
     "sequence/_net.py": [
         ("a net that takes batches for positions", 'getattr(net, "batch_first", True) is False', "False"),
+        ("weights of a part kept by a reset", "draw_anew(*module.children())", "pass"),
+        ("a net that takes something else", "taken.bind(None, None)", "taken"),
         ("hidden states of any size let in", "if read[0].shape != shape:", "if False:"),
     ],
     "sequence/_scale.py": [
@@ -37,7 +39,8 @@ MISTAKES = {
             "values / unit - first / unit",
             "values / unit - (values / unit).mean()",
         ),
-        ("a scale of zero let in by fit", "if not 0 < scale < math.inf:", "if False:"),
+        ("a scale of zero let in by fit", "if not scale > 0:", "if False:"),
+        ("a scale of infinity let in by fit", "if not scale < math.inf:", "if False:"),
         ("mean without the first value", "first + unit * centered.mean()", "unit * centered.mean()"),
     ],
 }

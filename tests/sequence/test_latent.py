@@ -396,6 +396,28 @@ def test_made_without_memory_and_filled_later(maker):
         expected.to("meta").fit(torch.empty(3, 9, device="meta"))
 
 
+class Wrapped(nn.Module):
+    """A net of the user's own, whose weights are those of a part of it."""
+
+    def __init__(self, d_x, d_h):
+        super().__init__()
+        self.inner = GRU(d_x, d_h)
+
+    def forward(self, x, state=None):
+        return self.inner(x, state)
+
+
+def test_a_net_without_reset_parameters_has_those_of_its_parts_drawn_anew():
+    torch.manual_seed(0)
+    model = LatentAutoregressiveModel(5, recurrent=Wrapped)
+    expected = copy.deepcopy(model.state_dict())
+    model.fit(series().float(), steps=2)
+    torch.manual_seed(0)
+    model.reset_parameters()
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+
+
 def test_default_dtype():
     dtype = torch.get_default_dtype()
     try:
@@ -538,6 +560,11 @@ def with_buffers(**values):
             "got torch.nn.modules.rnn.GRU without batch_first; pass partial(GRU, batch_first=True).",
         ),
         (
+            lambda: made_by(nn.Linear),
+            TypeError,
+            "LatentAutoregressiveModel: recurrent must make a net that takes (x, state), got Linear(input).",
+        ),
+        (
             lambda: made_by(partial(GRU, bidirectional=True)).predict(torch.zeros(1, 3)),
             ValueError,
             "LatentAutoregressiveModel: recurrent must make a net whose hidden is (batch, n, d_h) = (1, 4, 2), "
@@ -577,7 +604,7 @@ def with_buffers(**values):
         (
             lambda: LatentAutoregressiveModel(2).half().fit(torch.tensor([[6e4, -6e4]]).half()),
             ValueError,
-            "LatentAutoregressiveModel.fit: x must change, got a standard deviation of inf in torch.float16.",
+            "LatentAutoregressiveModel.fit: x must have a standard deviation that torch.float16 can hold, got inf.",
         ),
         (
             lambda: fit(steps=0),
@@ -613,8 +640,13 @@ def with_buffers(**values):
         (
             lambda: fit(learning_rate=1e6),
             ValueError,
-            "LatentAutoregressiveModel.fit: learning_rate must be small enough for a finite loss, "
-            "got 1000000.0, and a loss of inf after step 1.",
+            "LatentAutoregressiveModel.fit: learning_rate and weight_decay must give a finite loss, "
+            "got 1000000.0 and 0.0, and a loss of inf after step 1.",
+        ),
+        (
+            lambda: LatentAutoregressiveModel(2).requires_grad_(False).fit(torch.tensor([[0.0, 1.0, 3.0]])),
+            ValueError,
+            "LatentAutoregressiveModel.fit: some weight must take gradients, got requires_grad=False for all of them.",
         ),
         (
             lambda: fit(weight_decay=-1),

@@ -482,6 +482,19 @@ def test_from_the_meta_device_it_starts_as_any_other(case):
 
 
 @every
+def test_one_call_draws_all_weights_anew(case):
+    """Those of all its parts, from the same seed to the same weights."""
+    module, other = case.build(), case.build()
+    for weight in module.parameters():
+        nn.init.constant_(weight, torch.nan)
+    for each in (module, other):
+        torch.manual_seed(3)
+        each.reset_parameters()
+    for (name, weight), expected in zip(module.named_parameters(), other.parameters(), strict=True):
+        assert torch.equal(weight, expected), name
+
+
+@every
 @masked_or_not
 def test_default_dtype(case, masked):
     torch.set_default_dtype(torch.float64)
