@@ -11,7 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, Rectangle
+from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch, PathPatch, Rectangle
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
 from numpy.typing import ArrayLike
 
 from attnref.plot import ROLES
@@ -157,6 +159,16 @@ class Canvas:
                 shrinkA=0, shrinkB=0,
             )  # fmt: skip
             self.ax.add_patch(tip)
+
+    def curve(self, points: tuple[Point, Point, Point, Point], *, role: Role = "plain", width: float = 1.4) -> None:
+        """A line from the first point to the last, drawn towards the two between them."""
+        codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
+        line = PathPatch(Path(points, codes), fc="none", ec=ink(role), lw=width, alpha=0.85, capstyle="butt")
+        self.ax.add_patch(line)
+
+    def extent(self, text: str) -> float:
+        """How wide letters of the canvas's size are."""
+        return float(TextPath((0, 0), text, size=self.size).get_extents().width)
 
     def node(self, x: float, y: float, sign: str, *, role: Role = "plain", faint: bool = False) -> "Block":
         """An operation on numbers, in a circle: a product, a sum."""

@@ -1,7 +1,7 @@
 """Self-attention: three projections of one sequence, what a trained model attends to, and order."""
 
 import torch
-from _kit import Canvas, ink
+from _kit import Block, Canvas, ink
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
@@ -10,6 +10,7 @@ from matplotlib.patches import Rectangle
 from torch import Tensor
 
 from attnref import plot, scaled_dot_product_attention
+from attnref.plot.styles import MUTED, current_scheme
 from attnref.tasks import device, digits_data, load
 
 IMAGE = 3  # of the held-out ones
@@ -31,35 +32,105 @@ def projections(narrow: bool = False) -> Figure:
     output, weights = scaled_dot_product_attention(query, key, value)
     words = list(WORDS)
     if narrow:
-        c, small, large = Canvas(478, narrow=True), (19.0, 17.0), (30.0, 17.0)
-        at = {"x": (40, 150), "q": (146, 52), "k": (146, 150), "v": (146, 248), "w": (40, 392), "o": (180, 392)}
-        steps = ((4, 14, "Project"), (4, 348, "Compare, softmax"), (146, 348, "Average"))
+        c, small, thin, large = Canvas(492, narrow=True), (17.0, 17.0), (15.0, 17.0), (30.0, 17.0)
+        lanes, columns, below = (52, 150, 248), (36, 90, 172), 408
+        steps = ((4, 14, "Project"), (4, 360, "Compare, softmax"), (152, 360, "Average"))
+        at_w, at_o = (34, below), (188, below)
     else:
-        c, small, large = Canvas(346), (20.0, 18.0), (34.0, 18.0)
-        at = {"x": (46, 154), "q": (136, 52), "k": (136, 154), "v": (136, 256), "w": (264, 104), "o": (408, 202)}
-        steps = ((6, 16, "Project"), (226, 16, "Compare, softmax"), (394, 16, "Average"))
+        c, small, thin, large = Canvas(346), (17.0, 18.0), (15.0, 18.0), (30.0, 18.0)
+        lanes, columns = (52, 154, 256), (42, 98, 180)
+        steps = ((6, 16, "Project"), (252, 16, "Compare, softmax"), (404, 16, "Average"))
+        at_w, at_o = (294, 104), (416, 202)
     for count, (x_step, y_step, text) in enumerate(steps, 1):
         c.step(count, x_step, y_step, text)
 
-    tokens = c.matrix(*at["x"], x, name="x", shape="(3, 2)", rows=words, cell=small)
-    q = c.matrix(*at["q"], query, role="query", name="query", shape="(3, d_k = 4)", cell=small)
-    k = c.matrix(*at["k"], key, role="key", name="key", shape="(3, d_k = 4)", cell=small)
-    v = c.matrix(*at["v"], value, role="value", name="value", shape="(3, d_v = 2)", cell=(24.0, small[1]))
+    tokens = c.matrix(columns[0], lanes[1], x, name="x", shape="(3, 2)", rows=words, cell=small)
+    made: list[Block] = []
+    for y, projected, weight, role, (name, shape, symbol) in zip(
+        lanes, (query, key, value), (W_Q, W_K, W_V), ("query", "key", "value"),
+        (("query", "(3, d_k = 4)", "W^Q"), ("key", "(3, d_k = 4)", "W^K"), ("value", "(3, d_v = 2)", "W^V")),
+        strict=True,
+    ):  # fmt: skip
+        cell = (22.0, small[1]) if role == "value" else thin
+        w = c.matrix(
+            columns[1], y + small[1] / 2, weight, name=f"${symbol}$", shape=f"(2, {weight.shape[1]})", cell=cell
+        )
+        made.append(c.matrix(columns[2], y, projected, role=role, name=name, shape=shape, cell=(cell[0] + 2, small[1])))
+        c.arrow(c.beside(tokens, 4), c.beside(w, -4), role=role)
+        c.arrow(c.beside(w, 4), c.beside(made[-1], -4), role=role)
+    q, k, v = made
     w = c.matrix(
-        *at["w"], weights, role="weights", name="weights", shape="(3, 3)", rows=words, columns=words, cell=large,
+        *at_w, weights, role="weights", name="weights", shape="(3, 3)", rows=words, columns=words, cell=large,
         digits=2, most=1,
     )  # fmt: skip
-    o = c.matrix(*at["o"], output, role="value", name="output", shape="(3, d_v = 2)", cell=large)
-    c.arrow(c.beside(tokens, 7), c.beside(q, -7), role="query")
-    c.arrow(c.beside(tokens, 7), c.beside(k, -7), role="key")
-    c.arrow(c.beside(tokens, 7), c.beside(v, -7), role="value")
+    o = c.matrix(*at_o, output, role="value", name="output", shape="(3, d_v = 2)", cell=large)
     if narrow:
-        c.arrow(c.beside(w, 9), c.beside(o, -9))
+        for block, role, rail, turn, enter in ((q, "query", 254, 146, 10), (k, "key", 248, 140, 22)):
+            start, height = c.beside(block, 4), 334 if role == "query" else 340
+            points = [
+                start,
+                (rail, start[1]),
+                (rail, height),
+                (turn, height),
+                (turn, w.y + enter),
+                (w.right[0] + 5, w.y + enter),
+            ]
+            c.path(points, role=role)
+        start = c.beside(v, 4)
+        c.path([start, (234, start[1]), (234, below - 20)], role="value")
+        c.arrow((w.right[0] + 5, w.y + 40), (o.x - 6, w.y + 40), role="weights")
     else:
-        c.arrow(c.beside(q, 7), (w.x - 38, w.y + 14), role="query")
-        c.arrow(c.beside(k, 7), (w.x - 38, w.y + 40), role="key")
-        c.arrow((w.x + w.w + 8, w.y + w.h / 2), (o.x - 9, o.y + 12))
-        c.arrow(c.beside(v, 7), (o.x - 9, o.y + 42), role="value")
+        c.arrow(c.beside(q, 7), (w.x - 36, w.y + 14), role="query")
+        c.arrow(c.beside(k, 7), (w.x - 36, w.y + 40), role="key")
+        c.arrow((w.x + w.w + 6, w.y + w.h / 2), (o.x - 7, o.y + 12), role="weights")
+        c.arrow(c.beside(v, 7), (o.x - 7, o.y + 42), role="value")
+    return c.figure
+
+
+# Which noun does *it* mean? Three made-up features: a noun, a living thing, a place. The query of *it* depends on what
+# it was: only the living get tired, and what is wide is a place.
+SENTENCE = ["the", "animal", "did", "not", "cross", "the", "street", "because", "it", "was"]
+FEATURES = {"animal": [1.0, 1.0, 0.0], "street": [1.0, 0.0, 1.0]}
+ASKED = {"tired": [3.0, 3.0, 0.0], "wide": [3.0, 0.0, 3.0]}
+
+
+def pronoun(narrow: bool = False) -> Figure:
+    """Where *it* looks in two sentences that differ in the last word: weights from made-up features."""
+    c = Canvas(228 if narrow else 204, narrow=narrow)
+    for place, (last, asked) in enumerate(ASKED.items()):
+        words = [*SENTENCE, last]
+        features = torch.tensor([FEATURES.get(word, [0.0, 0.0, 0.0]) for word in words])
+        _, weights = scaled_dot_product_attention(torch.tensor([asked]), features, features)
+        shares = weights[0].tolist()
+        it = words.index("it")
+        if narrow:
+            x = 56 + 122 * place
+            spots = [(x, 16.0 + 19.6 * row) for row in range(len(words))]
+        else:
+            y, widths = 74.0 + 104 * place, [c.extent(word) for word in words]
+            gap = (c.width - 14 - sum(widths)) / (len(words) - 1)
+            starts = [7 + sum(widths[:i]) + i * gap for i in range(len(words))]
+            spots = [(start + width / 2, y) for start, width in zip(starts, widths, strict=True)]
+        for row, (word, share, (x, y)) in enumerate(zip(words, shares, spots, strict=True)):
+            role = "query" if word == "it" else "key" if word in FEATURES else "plain"
+            strong = word in ("it", last) or word in FEATURES
+            number_color = ink("weights") if word in FEATURES else MUTED[current_scheme()]
+            c.text(x, y, word, role=role, weight="bold" if strong else "normal", ha="right" if narrow else "center")
+            if not narrow:
+                c.text(x, y + 17, f"{share:.2f}", size=0.82, color=number_color)
+            if row == it:
+                continue
+            if narrow:
+                if word in FEATURES:
+                    c.text(x + 8, y, f"{share:.2f}", size=0.9, color=number_color, ha="left")
+                bow, start, end = 18 + 5 * abs(row - it), (x + 4.0, spots[it][1]), (x + 4.0, y)
+                end = (end[0] + (28 if word in FEATURES else 0), end[1])
+                bends = ((start[0] + bow, start[1]), (end[0] + bow, end[1]))
+            else:
+                high = 16 + 0.16 * abs(x - spots[it][0])
+                start, end = (spots[it][0], y - 11), (x, y - 11)
+                bends = ((start[0], start[1] - high), (end[0], end[1] - high))
+            c.curve((start, *bends, end), role="weights", width=0.5 + 8 * share)
     return c.figure
 
 
