@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ADDRESS ?= 127.0.0.1:8000
+CONSTRAINTS ?= constraints.txt
 # The fences of a page share one process.
 PYTEST ?= -q -n auto --dist loadfile
 
@@ -57,16 +58,16 @@ $(READY): $(if $(filter-out $(HERE),$(shell cat $(READY) 2>/dev/null)),FORCE) $(
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "attnref needs Python 3.11 or newer: make PYTHON=...")'
 	@if test -f $@ || ! $(RUN) pip --version >/dev/null 2>&1; then \
 		echo "$(PYTHON) -m venv --clear $(VENV)"; $(PYTHON) -m venv --clear $(VENV); fi
-	$(RUN) pip install --upgrade "pip>=25.1" --constraint constraints.txt
+	$(RUN) pip install --upgrade "pip>=25.1" --constraint $(CONSTRAINTS)
 	@cd $(BIN) && pwd -P > $(abspath $@)
 
 # What the site needs, and no more.
 $(DOCS): $(READY) pyproject.toml constraints.txt
-	$(RUN) pip install --editable ".[plot,tasks]" --group docs --constraint constraints.txt
+	$(RUN) pip install --editable ".[plot,tasks]" --group docs --constraint $(CONSTRAINTS)
 	@touch $@
 
 $(DEV): $(READY) pyproject.toml constraints.txt
-	$(RUN) pip install --editable ".[plot,tasks]" --group dev --constraint constraints.txt
+	$(RUN) pip install --editable ".[plot,tasks]" --group dev --constraint $(CONSTRAINTS)
 	@touch $(DOCS) $@
 
 # Node and npm come with the group `docs`, so that the machine need not have them.

@@ -76,6 +76,15 @@ def test_a_fresh_clone_is_set_up_once(checkout):
     assert checkout.make("setup") == []
 
 
+def test_the_weekly_build_holds_no_version_back_and_leaves_the_file_that_tests_read(checkout):
+    weekly = (ROOT / ".github/workflows/weekly.yml").read_text(encoding="utf-8")
+    assert "constraints.txt\n" not in re.sub(r"cache-dependency-path: .*", "", weekly).replace("constraints.txt}", "")
+    (variable,) = re.findall(r"make test (\w+)=/dev/null", weekly)
+    calls = checkout.make("setup", MAKEFLAGS=f"-- {variable}=/dev/null")
+    free = [call.replace("constraints.txt", "/dev/null") for call in (PIP, DEV)]
+    assert calls == [VENV, *free, NPM, VENDOR]
+
+
 def test_the_site_asks_for_no_more_than_it_needs(checkout):
     assert checkout.make("docs/assets/vendor/katex.min.css") == [VENV, PIP, DOCS, NPM, VENDOR]
     assert checkout.make("setup") == [DEV]

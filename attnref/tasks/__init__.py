@@ -37,8 +37,8 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
 
     Raises:
         TypeError: The task has no such option, or an option is given together with a path.
-        ValueError: There is no task of this name, no such weights are shipped, or the file does not hold weights of
-            this task.
+        ValueError: There is no task of this name, no such weights are shipped, the file does not hold weights of
+            this task, or the device is none of this machine.
         OSError: The file cannot be read.
         ModuleNotFoundError: The package that reads the weights is missing.
     """
@@ -48,6 +48,8 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
         path = Path(__file__).with_name(f"{_weights.choose(task, options).stem}.safetensors")
     elif options:
         raise TypeError(f"attnref.tasks.load: a path names the model already, got path and {', '.join(options)}.")
+    if device is not None:
+        device = usable("attnref.tasks.load: device", device, meta=True)
     return _weights.load(task, Path(path)).to(device).eval()
 
 

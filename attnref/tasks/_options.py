@@ -128,7 +128,7 @@ def _out(text: str) -> Path:
             with path.open("ab"):
                 pass
             if new:
-                path.unlink()
+                path.resolve().unlink()  # not a link that leads there
         elif path.is_dir():
             raise IsADirectoryError(None, "Is a directory")
     except OSError as error:

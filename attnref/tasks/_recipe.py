@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from attnref._checks import check_at_least
+from attnref.tasks._device import usable
 from attnref.tasks._extra import extra
 
 Batch = TypeVar("Batch")
@@ -15,12 +16,14 @@ Reader = TypeVar("Reader", bound=nn.Module)
 SEEDS = 2**64  # torch takes seeds below this
 
 
-def check_training(who: str, seed: int, steps: int) -> None:
-    """The seed is one that torch takes, and there is something to train on."""
+def check_training(who: str, seed: int, steps: int, device: torch.device | str | None) -> None:
+    """The seed is one that torch takes, there is something to train on, and the device is one of this machine."""
     check_at_least(who, 0, seed=seed)
     if seed >= SEEDS:
         raise ValueError(f"{who}: seed must be below 2**64, got {seed}.")
     check_at_least(who, 1, steps=steps)
+    if device is not None:
+        usable(f"{who}: device", device)
 
 
 @contextmanager

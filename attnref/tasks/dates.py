@@ -88,6 +88,7 @@ class DateReader(nn.Module):
         """
         if isinstance(texts, str):
             raise TypeError(f"DateReader.read: texts must be a list of strings, got the string {texts!r}.")
+        texts = list(texts)
         if not texts:
             return []
         source, mask = self.encode(texts)
@@ -159,7 +160,7 @@ def train(
         ValueError: There is no such score, no step to train for, or the seed is not one of torch's.
     """
     check_choice("dates.train", "score", score, SCORES)
-    _recipe.check_training("dates.train", seed, steps)
+    _recipe.check_training("dates.train", seed, steps, device)
     with _recipe.drawn_from(seed):
         reader = DateReader(characters(), attention=attention, score=score).to(device)
 

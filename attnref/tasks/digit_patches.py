@@ -99,6 +99,7 @@ class PatchReader(nn.Module):
             images: 8 x 8 pixels, from 0 for paper to 1 for ink.
 
         Raises:
+            TypeError: The images are not of the dtype of the weights.
             ValueError: The images are not (batch, 8, 8).
         """
         logits, _ = self._attended(images)
@@ -113,7 +114,7 @@ class PatchReader(nn.Module):
         return Reading(confidence.argmax(-1), confidence, torch.stack(formed, dim=1) if formed else None)
 
     def _attended(self, images: Tensor) -> tuple[Tensor, list[Tensor | None]]:
-        _check("PatchReader", images)
+        digits_data.check_pixels("PatchReader", images, SIZE, weights=self.positions)
         x, kept = self.embed(patches(images)) + self.positions, []
         for block in self.blocks:
             x, weights = block(x)
@@ -135,14 +136,9 @@ def patches(images: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch
         >>> patches(image)[0, 1]  # the second: columns 2 and 3 of the first two rows
         tensor([ 2.,  3., 10., 11.])
     """
-    _check("patches", images)
+    digits_data.check_pixels("patches", images, SIZE)
     cut = images.unflatten(2, (-1, PATCH)).unflatten(1, (-1, PATCH))  # (batch, rows, PATCH, columns, PATCH)
     return cut.transpose(2, 3).flatten(3, 4).flatten(1, 2)
-
-
-def _check(who: str, images: Tensor) -> None:
-    if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
-        raise ValueError(f"{who}: images must be (batch, {SIZE}, {SIZE}), got shape {tuple(images.shape)}.")
 
 
 @_recipe.one_thread()
@@ -179,7 +175,7 @@ def train(
     """
     check_choice("digit_patches.train", "attend", attend, tuple(ATTENDS))
     digits_data.check_images("digit_patches.train", SIZE, split)
-    _recipe.check_training("digit_patches.train", seed, steps)
+    _recipe.check_training("digit_patches.train", seed, steps, device)
     with _recipe.drawn_from(seed):
         reader = PatchReader(attend).to(device)
 

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from attnref import GRU, LSTM, RNN
-from attnref._checks import check_axes, check_choice
+from attnref._checks import check_at_least, check_axes, check_choice, check_floating
 from attnref.tasks import _recipe, _weights, digits_data
 from attnref.tasks._task import Option, Shipped, Task
 
@@ -64,13 +64,16 @@ class RowReader(nn.Module):
             images: From 0 for paper to 1 for ink, rows from the top. Fewer rows than `size` are the top of an image.
 
         Raises:
-            ValueError: The images have no batch axis, or rows of another size.
+            TypeError: The images are not of the dtype of the weights.
+            ValueError: The images have no batch axis, no rows, or rows of another size.
         """
         check_axes("RowReader", "images", images, "(batch, n, size)", exactly=3)
         if images.shape[-1] != self.size:
             raise ValueError(
                 f"RowReader: images must have rows of size={self.size} pixels, got shape {tuple(images.shape)}."
             )
+        check_floating("RowReader", images=images, weights=self.output_proj.weight)
+        check_at_least("RowReader", 1, rows=images.shape[1])
         hidden, _ = self.net(images)
         return self.output_proj(hidden)
 
@@ -122,7 +125,7 @@ def train(
     """
     check_choice("digit_rows.train", "model", model, tuple(MODELS))
     digits_data.check_images("digit_rows.train", size, split)
-    _recipe.check_training("digit_rows.train", seed, steps)
+    _recipe.check_training("digit_rows.train", seed, steps, device)
     with _recipe.drawn_from(seed):
         reader = RowReader(model, size=size).to(device)
 

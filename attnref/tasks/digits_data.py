@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from attnref._checks import check_at_least, check_choice, check_same_size
+from attnref._checks import check_at_least, check_axes, check_choice, check_floating, check_int, check_same_size
 
 SIZES = (8, 28)
 SPLITS = ("images", "forms")
@@ -74,9 +74,18 @@ def enlarge(images: Tensor, size: int) -> Tensor:
 
 def check_images(who: str, size: int, split: str = "images") -> None:
     """There are images of this size, and there is such a split."""
+    check_int(who, size=size)
     if size not in SIZES:
         raise ValueError(f"{who}: size must be one of {', '.join(map(str, SIZES))}, got {size!r}.")
     check_choice(who, "split", split, SPLITS)
+
+
+def check_pixels(who: str, images: Tensor, size: int, **weights: Tensor) -> None:
+    """The images are (batch, size, size), in the dtype of the weights beside them."""
+    check_axes(who, "images", images, f"(batch, {size}, {size})", exactly=3)
+    if images.shape[1:] != (size, size):
+        raise ValueError(f"{who}: images must be (batch, {size}, {size}), got shape {tuple(images.shape)}.")
+    check_floating(who, images=images, **weights)
 
 
 def check_digits(who: str, images: Tensor, digits: Tensor) -> None:

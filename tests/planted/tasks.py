@@ -80,7 +80,8 @@ MISTAKES = {
         ("one seed trained twice", "options.seeds.count(seed) > 1", "options.seeds.count(seed) > 2"),
         ("file for several seeds", "len(options.seeds) > 1", "len(options.seeds) > 9"),
         ("file that is tried is lost", '.open("ab")', '.open("wb")'),
-        ("file that is tried stays", "path.unlink()", "pass"),
+        ("file that is tried stays", "path.resolve().unlink()", "pass"),
+        ("link that is tried goes", "path.resolve().unlink()", "path.unlink()"),
     ],
     "tasks/_device.py": [("device not tried", "torch.zeros((), device=found).item()", "torch.zeros((), device=found)")],
     "tasks/__main__.py": [

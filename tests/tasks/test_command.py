@@ -401,6 +401,14 @@ def test_refuses_to_write_where_it_cannot(place, exits, training, tmp_path):
     assert trainings.asked == []
 
 
+def test_a_link_to_a_file_that_is_not_there_yet_stays_one(exits, training, tmp_path):
+    link, target = tmp_path / "link", tmp_path / "target"
+    link.symlink_to(target)
+    exits("dates", "--out", link, "--steps", "0", code=2)
+    assert link.is_symlink()
+    assert not target.exists()
+
+
 @pytest.mark.refusal
 def test_refuses_a_file_without_a_name(exits, training):
     training("digit_rows")

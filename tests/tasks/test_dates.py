@@ -180,6 +180,7 @@ def test_padding_changes_nothing(reader):
         assert together.weights.shape == (10, len(text))
         torch.testing.assert_close(together.weights, alone.weights, rtol=1e-4, atol=1e-5)
     assert reader.read([]) == []
+    assert [reading.iso for reading in reader.read(text for text in texts)] == [r.iso for r in reader.read(texts)]
 
 
 def test_reading_needs_no_babel(missing):

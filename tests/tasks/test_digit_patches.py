@@ -217,3 +217,19 @@ def test_shipped_weights_hold_their_figure(reader, digits):
 )
 def test_refusals(call, words, refuses):
     refuses(call, ValueError, words)
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(
+    ("images", "words"),
+    [
+        (torch.zeros(2, 8, 8).numpy(), "images must be a torch.Tensor, got numpy.ndarray."),
+        (
+            torch.zeros(2, 8, 8).double(),
+            "images and weights must share one dtype, got images torch.float64, weights {}.",
+        ),
+        (torch.zeros(2, 8, 8).long(), "images and weights must be floating point, got images torch.int64, weights {}."),
+    ],
+)
+def test_refuses_images_that_are_not_numbers_like_its_weights(images, words, refuses):
+    refuses(lambda: PatchReader()(images), TypeError, f"PatchReader: {words.format(torch.float32)}")

@@ -128,6 +128,7 @@ def test_shipped_weights_hold_their_figure(reader, digits):
             lambda: RowReader()(torch.zeros(2, 8, 28)),
             "RowReader: images must have rows of size=8 pixels, got shape (2, 8, 28).",
         ),
+        (lambda: RowReader()(torch.zeros(2, 0, 8)), "RowReader: rows must be at least 1, got 0."),
         (lambda: RowReader()(torch.zeros(8, 8)), "RowReader: images must be (batch, n, size), got shape (8, 8)."),
         (
             lambda: measure(RowReader(), torch.zeros(0, 8, 8), torch.zeros(0)),
@@ -142,3 +143,9 @@ def test_shipped_weights_hold_their_figure(reader, digits):
 )
 def test_refusals(call, words, refuses):
     refuses(call, ValueError, words)
+
+
+@pytest.mark.refusal
+def test_refuses_images_of_another_dtype(refuses):
+    words = "RowReader: images and weights must share one dtype, got images torch.float64, weights torch.float32."
+    refuses(lambda: RowReader()(torch.zeros(2, 8, 8).double()), TypeError, words)

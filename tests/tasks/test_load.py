@@ -106,6 +106,13 @@ def test_loads_to_the_device_that_is_asked_for(name):
 
 
 @pytest.mark.refusal
+def test_refuses_a_device_that_is_not_there():
+    words = r"^attnref.tasks.load: device must name a device of this machine \(.*\), got 'gpu'\.$"
+    with pytest.raises(ValueError, match=words):
+        tasks.load("dates", device="gpu")
+
+
+@pytest.mark.refusal
 @pytest.mark.parametrize(
     ("call", "kind", "words"),
     [

@@ -118,6 +118,11 @@ def test_refuses_a_seed_or_a_number_of_steps(task, refuses):
     refuses(lambda: task.train(steps=2.0), TypeError, f"{who}: steps must be an int, got float.")
     refuses(lambda: task.train(-1, steps=1), ValueError, f"{who}: seed must be at least 0, got -1.")
     refuses(lambda: task.train(2**64, steps=1), ValueError, f"{who}: seed must be below 2**64, got {2**64}.")
+    for device in ("gpu", "meta"):
+        with pytest.raises(
+            ValueError, match=rf"^{who}: device must name a device of this machine \(.*\), got '{device}'\.$"
+        ):
+            task.train(steps=1, device=device)
 
 
 @pytest.mark.refusal
