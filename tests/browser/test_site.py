@@ -124,3 +124,9 @@ def test_every_link_inside_the_site_leads_somewhere():
             if not target.exists() or (anchor and target in pages and anchor not in pages[target].ids):
                 broken.append(f"{here}: {link}")
     assert broken == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_cheat_sheet_prints_on_two_sides(visit, scheme):
+    pdf = visit(scheme=scheme).open("cheat_sheet/").page.pdf(format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page[^s]", pdf)) == 2
