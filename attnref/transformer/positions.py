@@ -212,7 +212,7 @@ class LearnedPositions(nn.Module):
 
         Args:
             x: The vectors.
-            offset: Position of the first vector, in tokens: those that a decoder has already written.
+            offset: Position of the first vector, in tokens.
 
         Returns:
             The sums.
