@@ -31,13 +31,14 @@ ALLOWED_IMPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
 
 # A mechanism has code, oracle, tests, planted mistakes, a page and figures. A composition is made of mechanisms: it has
 # no oracle unless its paper has a sum of its own to write.
-COMPOSITIONS = {"encoder_decoder"}
+COMPOSITIONS = {"encoder_decoder", "blocks"}
 
 # Stems that are taught on the page of another, which has their figures too.
 PAGE_OF = {
     "markov": "autoregressive",
     "latent": "autoregressive",
     "encoder_decoder": "seq2seq",
+    "feed_forward": "blocks",
 }
 
 MOST_LINES = 240  # of a file of the package: past about 200 lines it holds two ideas

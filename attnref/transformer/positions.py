@@ -7,7 +7,6 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from attnref._checks import check_at_least, check_axes, check_int, check_range, check_size, check_tensor
-from attnref._numerics import float32_or_wider
 
 
 def sinusoidal_positions(
@@ -163,13 +162,12 @@ class SinusoidalPositions(nn.Module):
             The sums, in the dtype of x.
 
         Raises:
-            TypeError: x is not floating point, or the offset is not an int.
-            ValueError: x is not (..., n, d_model).
+            TypeError, ValueError: x is not floating point of (..., n, d_model), or the offset is not an int.
         """
         _check_vectors("SinusoidalPositions", x, self.d_model, offset)
 
-        wide = float32_or_wider(x.dtype)  # the sum alone is rounded
-        positions = sinusoidal_positions(x.shape[-2], self.d_model, offset=offset, dtype=wide, device=x.device)
+        n, exact = x.shape[-2], torch.float64  # the sum alone is rounded
+        positions = sinusoidal_positions(n, self.d_model, offset=offset, dtype=exact, device=x.device)
         return (x + positions).to(x.dtype)
 
 
@@ -197,7 +195,7 @@ class LearnedPositions(nn.Module):
         Gehring et al. 2017, *Convolutional Sequence to Sequence Learning*,
         [arXiv:1705.03122](https://arxiv.org/abs/1705.03122), section 3.1; compared with sinusoids by Vaswani et al.
         2017, [arXiv:1706.03762](https://arxiv.org/abs/1706.03762), section 3.5 and table 3, row E. The standard
-        deviation of 0.02 is that of the code of BERT and of GPT-2.
+        deviation is that of the code of BERT and of GPT-2.
     """
 
     def __init__(self, max_positions: int, d_model: int) -> None:
@@ -218,16 +216,13 @@ class LearnedPositions(nn.Module):
             The sums.
 
         Raises:
-            TypeError: x is not floating point, or the offset is not an int.
-            ValueError: x is not (..., n, d_model), or a position has no vector.
+            TypeError, ValueError: As of `SinusoidalPositions`, or a position has no vector.
         """
         _check_vectors("LearnedPositions", x, self.d_model, offset)
         n = x.shape[-2]
         if offset < 0 or offset + n > self.max_positions:
-            raise ValueError(
-                f"LearnedPositions: positions must lie between 0 and max_positions - 1={self.max_positions - 1}, "
-                f"got {offset} to {offset + n - 1}."
-            )
+            rule = f"between 0 and max_positions - 1={self.max_positions - 1}"
+            raise ValueError(f"LearnedPositions: positions must lie {rule}, got {offset} to {offset + n - 1}.")
 
         return x + self.weight[offset : offset + n]
 

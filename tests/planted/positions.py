@@ -1,11 +1,13 @@
 """Deliberate mistakes in embeddings and positions: what, the right text, the wrong one."""
 
 TESTS = ("transformer/test_positions.py",)
-# fmt: off
 MISTAKES = {
     "transformer/positions.py": [
-        ("sines before all cosines", "torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)",
-         "torch.cat((angle.sin(), angle.cos()), dim=-1)"),
+        (
+            "sines before all cosines",
+            "torch.stack((angle.sin(), angle.cos()), dim=-1).flatten(-2)",
+            "torch.cat((angle.sin(), angle.cos()), dim=-1)",
+        ),
         ("cosine first", "(angle.sin(), angle.cos())", "(angle.cos(), angle.sin())"),
         ("exponent i, not 2i", "two_i / d_model", "two_i / 2 / d_model"),
         ("exponent over d_model - 1", "two_i / d_model)", "two_i / max(d_model - 1, 1))"),
@@ -13,8 +15,11 @@ MISTAKES = {
         ("positions from one", "[:, None] + offset", "[:, None] + offset + 1"),
         ("offset ignored", "[:, None] + offset", "[:, None]"),
         ("angles in float32", "torch.arange(n, dtype=torch.float64", "torch.arange(n, dtype=torch.float32"),
-        ("always on the default device", "torch.arange(n, dtype=torch.float64, device=device)",
-         "torch.arange(n, dtype=torch.float64)"),
+        (
+            "always on the default device",
+            "torch.arange(n, dtype=torch.float64, device=device)",
+            "torch.arange(n, dtype=torch.float64)",
+        ),
         ("dtype ignored", "[:, :d_model].to(dtype)", "[:, :d_model].to(torch.get_default_dtype())"),
         ("an odd size is rounded up", "pairs[:, :d_model]", "pairs"),
         ("dtype not checked", "if not dtype.is_floating_point:", "if False:"),
@@ -26,10 +31,10 @@ MISTAKES = {
         ("table drawn with a deviation of one", "std=self.d_model**-0.5", "std=1.0"),
         ("tokens of any kind", "if tokens.dtype not in (torch.int32, torch.int64):", "if False:"),
         ("int32 tokens refused", "(torch.int32, torch.int64)", "(torch.int64,)"),
-        ("one token too many", "self.vocab_size - 1, \"0", "self.vocab_size, \"0"),
-        ("module ignores its offset", "offset=offset, dtype=wide", "dtype=wide"),
-        ("sum rounded twice", "dtype=wide", "dtype=x.dtype"),
-        ("sum left in float32", "return (x + positions).to(x.dtype)", "return x + positions"),
+        ("one token too many", 'self.vocab_size - 1, "0', 'self.vocab_size, "0'),
+        ("module ignores its offset", "offset=offset, dtype=exact", "dtype=exact"),
+        ("sum rounded twice", "dtype=exact", "dtype=x.dtype"),
+        ("sum left in float64", "return (x + positions).to(x.dtype)", "return x + positions"),
         ("positions not added", "return (x + positions).to(x.dtype)", "return x"),
         ("learned offset ignored", "self.weight[offset : offset + n]", "self.weight[:n]"),
         ("learned positions multiply", "x + self.weight[", "x * self.weight["),
@@ -37,9 +42,9 @@ MISTAKES = {
         ("last position refused", "offset + n > self.max_positions", "offset + n >= self.max_positions"),
         ("negative offsets read from the end", "offset < 0 or ", ""),
         ("vectors drawn with a deviation of one", "std=0.02", "std=1.0"),
-        ("size of x not checked", "    check_size(who, \"d_model\", d_model, \"x\", x, -1)\n", ""),
+        ("size of x not checked", '    check_size(who, "d_model", d_model, "x", x, -1)\n', ""),
         ("kind of x not checked", "    if not x.is_floating_point():", "    if False:"),
-        ("axes of x not checked", "    check_axes(who, \"x\", x, \"(..., n, d_model)\", at_least=2)\n", ""),
-        ("offset of a module not checked", "\"x\", x, -1)\n    check_int(who, offset=offset)", "\"x\", x, -1)"),
+        ("axes of x not checked", '    check_axes(who, "x", x, "(..., n, d_model)", at_least=2)\n', ""),
+        ("offset of a module not checked", '"x", x, -1)\n    check_int(who, offset=offset)', '"x", x, -1)'),
     ],
 }
