@@ -5,11 +5,7 @@ MISTAKES = {
     "transformer/feed_forward.py": [
         ("no activation", "ACTIVATIONS[self.activation](self.inner_proj(x))", "self.inner_proj(x)"),
         ("always relu", "ACTIVATIONS[self.activation]", 'ACTIVATIONS["relu"]'),
-        (
-            "gelu approximated by tanh",
-            '"gelu": nn.functional.gelu',
-            '"gelu": partial(nn.functional.gelu, approximate="tanh")',
-        ),
+        ("gelu taken for silu", "nn.functional.gelu", "nn.functional.silu"),
         ("input added", "return self.output_proj(inner)", "return x + self.output_proj(inner)"),
         (
             "positions averaged",

@@ -14,7 +14,7 @@ MISTAKES = {
         ("1000, not 10000", "10000 **", "1000 **"),
         ("positions from one", "[:, None] + offset", "[:, None] + offset + 1"),
         ("offset ignored", "[:, None] + offset", "[:, None]"),
-        ("angles in float32", "torch.arange(n, dtype=torch.float64", "torch.arange(n, dtype=torch.float32"),
+        ("angles in float32", "(two_i / d_model)  # (n", "(two_i / d_model)\n    angle = angle.float()  # (n"),
         (
             "always on the default device",
             "torch.arange(n, dtype=torch.float64, device=device)",

@@ -88,6 +88,13 @@ def test_sinusoidal_module_agrees_with_oracle(agrees, dtype, offset):
     agrees(y, x.double().numpy() + oracle.sinusoidal_positions(5, 6, offset=offset))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_the_sum_alone_is_rounded(dtype):
+    x = torch.randn(2, 9, 6).to(dtype)
+    exact = x.double() + sinusoidal_positions(9, 6, dtype=torch.float64)
+    assert torch.equal(SinusoidalPositions(6)(x), exact.to(dtype))
+
+
 @pytest.mark.parametrize("offset", [0, 1, 3])
 def test_learned_positions_agree_with_oracle(agrees, arrays, offset):
     module, x = LearnedPositions(8, 6).double(), torch.randn(2, 5, 6, dtype=torch.float64)
