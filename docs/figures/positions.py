@@ -28,9 +28,7 @@ def steps(narrow: bool = False) -> Figure:
         c.step(count, x, y, text)
     embedded = c.matrix(*at["E"], scaled, name="2 · embedding", shape="(3, d_model = 4)", rows=WORDS, cell=cell)
     rows = ["0", "1", "2"]
-    where = c.matrix(
-        *at["P"], positions, name="positions", shape="(3, 4)", rows=rows, cell=cell, digits=2, role="query"
-    )
+    where = c.matrix(*at["P"], positions, name="positions", shape="(3, 4)", rows=rows, cell=cell, digits=2)
     result = c.matrix(
         *at["x"], scaled + positions, name="x", shape="(3, 4)", rows=WORDS if narrow else (), cell=cell, digits=2
     )
