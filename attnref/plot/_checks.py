@@ -17,7 +17,7 @@ AxesLike = Axes | np.ndarray | Iterable | Mapping  # as plt.subplots and plt.sub
 SMALLEST, LARGEST = 1e-200, 1e200  # beyond, matplotlib's scales overflow
 
 
-def read_weights(who: str, weights: Weights, form: str, axes: int) -> np.ndarray:
+def read_weights(who: str, weights: Weights, form: str, axes: int, *, signed: bool = False) -> np.ndarray:
     """The weights in float64, refused where no picture could be true to them.
 
     Six significant digits are kept: the last bits differ from one device to another, and the pictures should not.
@@ -43,19 +43,19 @@ def read_weights(who: str, weights: Weights, form: str, axes: int) -> np.ndarray
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
         raise ValueError(f"{who}: weights must be finite, got nan or inf.")
-    if array.min() < 0:
+    if not signed and array.min() < 0:
         raise ValueError(f"{who}: weights must not be negative, got {array.min():.4g}.")
-    if array.max() and not SMALLEST <= array.max() <= LARGEST:
-        raise ValueError(
-            f"{who}: the largest weight must lie between {SMALLEST:g} and {LARGEST:g}, got {array.max():.4g}."
-        )
+    largest = np.abs(array).max()
+    if largest and not SMALLEST <= largest <= LARGEST:
+        raise ValueError(f"{who}: the largest weight must lie between {SMALLEST:g} and {LARGEST:g}, got {largest:.4g}.")
     return significant(array, 6)
 
 
 def significant(array: np.ndarray, digits: int) -> np.ndarray:
     """Rounded to significant digits, each number to its own; what is too small to be drawn is zero."""
-    drawn = array >= SMALLEST
-    exponent = np.floor(np.log10(array, where=drawn, out=np.zeros_like(array)))
+    size = np.abs(array)
+    drawn = size >= SMALLEST
+    exponent = np.floor(np.log10(size, where=drawn, out=np.zeros_like(size)))
     scale = 10.0 ** (digits - 1 - exponent)
     return np.where(drawn, np.rint(array * scale) / scale, 0.0)
 

@@ -38,11 +38,13 @@ def root_figure(ax: Axes) -> Figure:
 def in_steps(weights: np.ndarray) -> tuple[np.ndarray, float]:
     """Each weight relative to the largest, in steps of 1/1024, and the largest to four digits (1 if all are zero).
 
+    The largest is the one furthest from zero.
+
     The last bits differ from one device to another. So do six digits, rarely, and then four do not: a number halfway
     between two of four digits has been rounded to itself before.
     """
-    largest = float(significant(weights.max(keepdims=True), 4).item()) or 1.0
-    return np.rint(weights / largest * STEPS).clip(max=STEPS) / STEPS, largest
+    largest = float(significant(np.abs(weights).max(keepdims=True), 4).item()) or 1.0
+    return np.rint(weights / largest * STEPS).clip(-STEPS, STEPS) / STEPS, largest
 
 
 def shown(token: str) -> str:

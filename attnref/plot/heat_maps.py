@@ -39,15 +39,19 @@ def heat_map(
 ) -> Figure:
     """Draw attention weights as a table of colors: a row for each query, a column for each key.
 
+    If any is negative, as scores, gradients and differences of weights are, the colors have two hues, and no color at
+    zero, from which both go equally far.
+
     Args:
-        weights: (n_q, n_k), none negative. Colors show them relative to `max_weight`, so rows need not sum to one: the
-            mean or the sum of several heads is drawn as well.
+        weights: (n_q, n_k). Colors show them relative to `max_weight`, so rows need not sum to one: the mean or the sum
+            of several heads is drawn as well.
         rows: A label for each query.
         columns: A label for each key.
         ax: Where to draw, one Axes. A new figure if omitted; pyplot does not know it, so nothing has to be closed.
         annotate: Whether to write the weight into each cell: two decimals, more if all weights are small.
         mask: Bool, broadcastable to (n_q, n_k), True = may attend. The other cells are hatched.
-        max_weight: The weight that gets the last color. The largest of the weights if omitted.
+        max_weight: The weight that gets the last color, and with its sign turned, where there are negative ones, the
+            first. If omitted, the weight furthest from zero.
         bar: Whether to draw the color bar.
 
     Returns:
@@ -56,16 +60,19 @@ def heat_map(
     Raises:
         TypeError: The weights are no numbers (or None, which an attention returns that never forms them), the mask is
             not bool, a label is not a string, or `ax` is not an Axes.
-        ValueError: The weights are not (n_q, n_k), negative or not finite, labels or mask do not fit them, there is
-            more than one Axes, or `max_weight` is not above zero.
+        ValueError: The weights are not (n_q, n_k) or not finite, labels or mask do not fit them, there is more than one
+            Axes, or `max_weight` is not above zero.
 
     Examples:
         >>> from attnref.plot import heat_map
         >>> figure = heat_map([[0.9, 0.1], [0.25, 0.75]], rows=["how", "day"], columns=["comment", "journée"])
         >>> [tick.get_text() for tick in figure.axes[0].get_yticklabels()]  # the queries label the rows
         ['how', 'day']
+        >>> image = heat_map([[-2.0, 0.5], [1.0, 0.0]]).axes[0].images[0]  # signed: zero in the middle of the scale
+        >>> image.get_clim()
+        (-2.0, 2.0)
     """
-    weights = read_weights("heat_map", weights, "(n_q, n_k)", 2)
+    weights = read_weights("heat_map", weights, "(n_q, n_k)", 2, signed=True)
     n_q, n_k = weights.shape
     labels = read_labels("heat_map", rows, columns, n_q, n_k)
     may = read_mask("heat_map", mask, weights.shape)
@@ -152,8 +159,10 @@ def _draw_cells(ax: Axes, relative: np.ndarray, largest: float, top: float, cell
     cells = relative * largest
     short = cells / largest < relative  # a rounding must not cost a step of color
     cells = np.where(short, np.nextafter(cells, np.inf), cells)
-    scheme, aspect = current_scheme(), "equal" if cell[0] == cell[1] else "auto"
-    image = ax.imshow(cells, cmap=colormap(scheme), vmin=0, vmax=top, interpolation="none", aspect=aspect)
+    scheme, aspect, signed = current_scheme(), "equal" if cell[0] == cell[1] else "auto", bool(cells.min() < 0)
+    first = -top if signed else 0
+    colors = colormap(scheme, signed=signed)
+    image = ax.imshow(cells, cmap=colors, vmin=first, vmax=top, interpolation="none", aspect=aspect)
     for spine in ax.spines.values():
         spine.set(visible=True, color=FAINT[scheme], linewidth=0.8)
     return image
@@ -173,7 +182,7 @@ def _hatch(ax: Axes, masked: np.ndarray) -> None:
 
 def _annotate(image: AxesImage, weights: np.ndarray, may: np.ndarray, cell: Inches) -> None:
     """Write each weight into its cell, black or white, whichever is legible there."""
-    texts = {(j, i): _write(float(weights[i, j]), weights.max()) for i, j in np.argwhere(may)}
+    texts = {(j, i): _write(float(weights[i, j]), np.abs(weights).max()) for i, j in np.argwhere(may)}
     longest = max(map(len, texts.values()), default=1)
     size = min(points_of("font.size") * 0.833, 72 * cell[0] / (0.62 * longest), 72 * cell[1] / 1.2)
     for (j, i), text in texts.items():
@@ -185,9 +194,11 @@ def _write(weight: float, largest: float) -> str:
     """Two decimals, or as many as show two digits of the largest weight; powers of ten if those are too many."""
     exponent = int(f"{largest:e}".partition("e")[2])
     if -3 <= exponent <= 2:
-        return f"{weight:.{max(2, 1 - exponent)}f}"
-    digits, exponent = f"{weight:.1e}".split("e")
-    return f"{digits}e{int(exponent)}" if weight else "0"
+        text = f"{abs(weight):.{max(2, 1 - exponent)}f}"
+    else:
+        digits, exponent = f"{abs(weight):.1e}".split("e")
+        text = f"{digits}e{int(exponent)}" if weight else "0"
+    return f"\N{MINUS SIGN}{text}" if weight < 0 and float(text) else text
 
 
 def _draw_bar(axes: list[Axes], image: AxesImage, width: float) -> None:

@@ -35,18 +35,22 @@ CJK_FONTS = (
     "NanumGothic",
     "Hiragino Sans",
 )
-# Lightness of the first and the last color, hue of both, in OKLab; both differ from the background.
-_RAMPS = {"light": (0.975, 0.30, 225.0, 268.0), "dark": (0.30, 0.97, 268.0, 205.0)}
+# Lightness of the first and the last color, and their hues, in OKLab; both colors differ from the background.
+_LIGHTNESS = {"light": (0.975, 0.30), "dark": (0.30, 0.97)}
+_HUES = {"light": (225.0, 268.0), "dark": (268.0, 205.0)}
+_HUES_BELOW = {"light": (70.0, 40.0), "dark": (40.0, 80.0)}  # of what is negative
 
 
-def colormap(scheme: Literal["light", "dark"] = "light") -> ListedColormap:
+def colormap(scheme: Literal["light", "dark"] = "light", *, signed: bool = False) -> ListedColormap:
     """One hue, its lightness in even steps (OKLab), so that equal steps of weight look equal, in gray as in color.
 
     Args:
         scheme: The background it is seen on. The more weight, the further from that background.
+        signed: Whether the weights may be negative: then these have a second hue, with the same steps.
 
     Returns:
-        256 colors, from a weight of zero to the largest.
+        256 colors, from a weight of zero to the largest. With `signed`, from the largest below zero to the largest
+        above it; zero lies in the middle.
 
     Raises:
         ValueError: The scheme is neither "light" nor "dark".
@@ -62,10 +66,22 @@ def colormap(scheme: Literal["light", "dark"] = "light") -> ListedColormap:
         processing*](https://bottosson.github.io/posts/oklab/), section "Converting from linear sRGB to Oklab".
     """
     check_choice("colormap", "scheme", scheme, ("light", "dark"))
-    first, last, hue_first, hue_last = _RAMPS[scheme]
-    t = np.linspace(0, 1, 256)
+    if not signed:
+        return ListedColormap(_ramp(scheme, *_HUES[scheme], 256).tolist(), name=f"attnref-{scheme}")
+    below, above = (_ramp(scheme, *hues[scheme], 128, gray=0.2) for hues in (_HUES_BELOW, _HUES))
+    return ListedColormap([*below[::-1].tolist(), *above.tolist()], name=f"attnref-{scheme}-signed")
+
+
+def _ramp(
+    scheme: Literal["light", "dark"], hue_first: float, hue_last: float, steps: int, *, gray: float = 0.0
+) -> np.ndarray:
+    """Colors from the background's side to the far side, (steps, 3); if asked, the first fade to gray."""
+    first, last = _LIGHTNESS[scheme]
+    t = np.linspace(0, 1, steps)
     lightness, hue = first + (last - first) * t, np.radians(hue_first + (hue_last - hue_first) * t)
     chroma = 0.125 * np.sin(np.pi * (0.04 + 0.86 * (t if scheme == "light" else 1 - t)))
+    if gray:
+        chroma = chroma * np.minimum(1, t / gray)
     lab = np.stack((lightness, chroma * np.cos(hue), chroma * np.sin(hue)))
     lms = np.array(
         [[1, 0.3963377774, 0.2158037573], [1, -0.1055613458, -0.0638541728], [1, -0.0894841775, -1.291485548]]
@@ -79,7 +95,7 @@ def colormap(scheme: Literal["light", "dark"] = "light") -> ListedColormap:
     )
     linear = np.clip(rgb @ (lms @ lab) ** 3, 0, 1)
     srgb = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
-    return ListedColormap(srgb.T.round(4).tolist(), name=f"attnref-{scheme}")
+    return srgb.T.round(4)
 
 
 @contextmanager

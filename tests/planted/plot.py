@@ -3,7 +3,8 @@
 TESTS = ("plot/test_alignments.py", "plot/test_given.py", "plot/test_heat_maps.py", "plot/test_styles.py")
 MISTAKES = {
     "plot/_checks.py": [
-        ("negative weights drawn", "if array.min() < 0:", "if False:"),
+        ("negative weights drawn", "if not signed and array.min() < 0:", "if False:"),
+        ("what is negative lost in rounding", "drawn = size >= SMALLEST", "drawn = array >= SMALLEST"),
         ("NaN drawn", "if not np.isfinite(array).all():", "if False:"),
         ("three digits of a weight kept, not six", "return significant(array, 6)", "return significant(array, 3)"),
         ("fixed decimals in place of significant digits", "scale = 10.0 ** (digits - 1 - exponent)", "scale = 1e3"),
@@ -14,7 +15,13 @@ MISTAKES = {
     ],
     "plot/_drawing.py": [
         ("steps of a fixed thousandth", "np.rint(weights / largest * STEPS)", "np.rint(weights * STEPS)"),
-        ("weights not in steps", "np.rint(weights / largest * STEPS).clip(max=STEPS)", "(weights / largest * STEPS)"),
+        ("steps of the largest above zero", "np.abs(weights).max(keepdims=True)", "weights.max(keepdims=True)"),
+        ("what is negative cut off", ".clip(-STEPS, STEPS)", ".clip(0, STEPS)"),
+        (
+            "weights not in steps",
+            "np.rint(weights / largest * STEPS).clip(-STEPS, STEPS)",
+            "(weights / largest * STEPS)",
+        ),
         ("control characters drawn", '("Cc", "Cs", "Zl", "Zp")', '("Cs", "Zl", "Zp")'),
         ("half surrogate pairs drawn", '("Cc", "Cs", "Zl", "Zp")', '("Cc", "Zl", "Zp")'),
         ("noncharacters drawn", " or ord(letter) & 0xFFFE == 0xFFFE", ""),
@@ -37,7 +44,12 @@ MISTAKES = {
         ("long labels side by side", '"rotation": 0 if tick == "ytick" else 90', '"rotation": 0'),
     ],
     "plot/heat_maps.py": [
-        ("scale does not start at zero", "vmin=0, vmax=top", "vmin=cells.min(), vmax=top"),
+        ("scale does not start at zero", "first = -top if signed else 0", "first = -top if signed else cells.min()"),
+        ("zero not in the middle", "first = -top if signed else 0", "first = cells.min() if signed else 0"),
+        ("no color of its own below zero", "signed=signed", "signed=False"),
+        ("signs not written", "if weight < 0 and float(text) else text", "if False else text"),
+        ("a sign before zero", "if weight < 0 and float(text) else text", "if weight < 0 else text"),
+        ("the largest above zero alone", "np.abs(weights).max())", "weights.max())"),
         (
             "a scale for each head",
             "zip(panels, relative, strict=True)",
@@ -78,9 +90,12 @@ MISTAKES = {
         ("schemes swapped", 'return "dark" if luminance', 'return "light" if luminance'),
         (
             "light colors on a dark background",
-            '"dark": (0.30, 0.97, 268.0, 205.0)',
-            '"dark": (0.97, 0.30, 205.0, 268.0)',
+            '"dark": (0.30, 0.97)',
+            '"dark": (0.97, 0.30)',
         ),
+        ("what is negative in the hue of the rest", "in (_HUES_BELOW, _HUES))", "in (_HUES, _HUES))"),
+        ("a hue at zero", "128, gray=0.2)", "128)"),
+        ("the colors below zero the wrong way round", "*below[::-1].tolist()", "*below.tolist()"),
         ("uneven steps of lightness", "first + (last - first) * t, np", "first + (last - first) * t**2, np"),
         (
             "a style that stays",

@@ -310,7 +310,7 @@ VALUES = [
         lambda: plot.heads(torch.ones(0, 2, 2)),
         "heads: weights must not be empty, got shape (0, 2, 2).",
     ),
-    (lambda: plot.heat_map([[-0.5, 1.5]]), "heat_map: weights must not be negative, got -0.5."),
+    (lambda: plot.heads([[[-0.5, 1.5]]]), "heads: weights must not be negative, got -0.5."),
     (lambda: plot.heat_map([[float("nan"), 1.0]]), "heat_map: weights must be finite, got nan or inf."),
     (lambda: plot.alignment([[float("inf")]], "a", "x"), "alignment: weights must be finite, got nan or inf."),
     (

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from attnref import plot
+from attnref.plot.styles import luminance
 
 WEIGHTS = [[0.7, 0.2, 0.1], [0.0, 0.25, 0.75]]  # two queries, three keys
 
@@ -87,6 +88,35 @@ def test_weights_of_zero_have_the_first_color():
     assert {text.get_text() for text in ax.texts} == {"0.00"}
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e6])
+@pytest.mark.parametrize("weights", [[[-0.5, 0.25, 0.0]], [[-0.25, 0.5, 0.0]], [[-0.5, -0.25, -0.125]]])
+def test_negative_weights_have_a_scale_with_zero_in_the_middle(weights, scale):
+    image = plot.heat_map(np.array(weights) * scale).axes[0].images[0]
+    assert image.get_clim() == pytest.approx((-0.5 * scale, 0.5 * scale))
+    np.testing.assert_allclose(image.get_array(), np.array(weights) * scale, rtol=4e-3)
+    signed = plot.colormap(signed=True)
+    wanted = [signed(0.5 + weight / (2 * 0.5)) for weight in weights[0]]
+    np.testing.assert_allclose(image.to_rgba(np.array(weights) * scale)[0], wanted, atol=0.02)
+
+
+def test_a_scale_of_its_own_is_the_same_on_both_sides_of_zero():
+    assert plot.heat_map([[-0.5, 0.1]], max_weight=2.0).axes[0].images[0].get_clim() == (-2, 2)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_signed_scale_has_a_hue_for_each_sign_and_none_at_zero(scheme):
+    signed, colors = plot.colormap(scheme, signed=True), np.arange(256)
+    below, above = signed(colors[127::-1])[:, :3], signed(colors[128:])[:, :3]
+    np.testing.assert_allclose(above[26:], plot.colormap(scheme)(np.linspace(0, 1, 128))[26:, :3], atol=0.01)
+    light = [[luminance(color) for color in side] for side in (below, above)]
+    np.testing.assert_allclose(*light, atol=0.03)  # equal steps on both sides, in gray too
+    strong = slice(24, 120)
+    assert (below[strong, 0] > below[strong, 2]).all()  # red over blue
+    assert (above[strong, 2] > above[strong, 0]).all()
+    np.testing.assert_allclose(below[0], above[0], atol=0.001)
+    assert np.ptp(above[0]) < 0.01
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_heat_map_is_framed_quietly(scheme):
     with plot.style(scheme):
@@ -140,6 +170,8 @@ def test_colors_have_256_steps():
         ([[1500.0, 5.0]], "1.5e3 5.0e0"),
         (torch.tensor([[0.1, 0.1]]), "0.10 0.10"),  # float32 is a little more than a tenth
         (torch.full((1, 2), 1 / 12), "0.083 0.083"),
+        ([[-0.5, 0.25, -0.001]], "−0.50 0.25 0.00"),  # noqa: RUF001
+        ([[-1500.0, 5.0]], "−1.5e3 5.0e0"),  # noqa: RUF001
         (torch.tensor([[0.3, 0.7]], dtype=torch.bfloat16), "0.30 0.70"),
     ],
 )
