@@ -17,18 +17,19 @@ PACKAGES = HERE / "node_modules"
 SOURCE, VARIABLE = PACKAGES / "@fontsource", PACKAGES / "@fontsource-variable"
 KATEX = PACKAGES / "katex" / "dist" / "fonts"
 EXTENDED = "U+0100-0130, U+0132-0151, U+0154-02BA, U+1E00-1EFF, U+2C60-2C7F"
-GREEK = "U+0370-03FF"
-COMMON = {*range(0x20, 0x7F), *map(ord, "\N{NO-BREAK SPACE}–—‘’“”…·×−÷²°½éí")}  # noqa: RUF001
+COMMON = {*range(0x20, 0x7F), *range(0x391, 0x3CA), *map(ord, "\N{NO-BREAK SPACE}–—‘’“”…·×−÷²°½éí")}  # noqa: RUF001
+SLANTS = (("normal", "400 700", {"wght": {"min": 400, "max": 700}}), ("italic", "400", {"wght": 400}))
 # Name, weight and slant in the stylesheet; the file; the axes to cut; the same letters in a file that Python can read.
 PARTED = {
-    "plex-sans": (
-        "Plex Sans", "400 700", "normal", VARIABLE / "ibm-plex-sans/files/ibm-plex-sans-latin-wght-normal.woff2",
-        {"wght": {"min": 400, "max": 700}}, SOURCE / "ibm-plex-sans/files/ibm-plex-sans-latin-400-normal.woff",
-    ),
-    "plex-sans-italic": (
-        "Plex Sans", "400", "italic", VARIABLE / "ibm-plex-sans/files/ibm-plex-sans-latin-wght-italic.woff2",
-        {"wght": 400}, SOURCE / "ibm-plex-sans/files/ibm-plex-sans-latin-400-italic.woff",
-    ),
+    **{
+        f"plex-sans{part}{'-italic' * (slant == 'italic')}": (
+            "Plex Sans", weight, slant,
+            VARIABLE / f"ibm-plex-sans/files/ibm-plex-sans-{part.strip('-') or 'latin'}-wght-{slant}.woff2", axes,
+            SOURCE / f"ibm-plex-sans/files/ibm-plex-sans-{part.strip('-') or 'latin'}-400-{slant}.woff",
+        )
+        for part in ("", "-greek")
+        for slant, weight, axes in SLANTS
+    },
     **{
         f"plex-mono-{weight}": (
             "Plex Mono", weight, "normal", SOURCE / f"ibm-plex-mono/files/ibm-plex-mono-latin-{weight}-normal.woff2",
@@ -39,9 +40,14 @@ PARTED = {
 }  # fmt: skip
 WHOLE = [
     *(
-        ("Plex Sans", "400 700", slant, VARIABLE / f"ibm-plex-sans/files/ibm-plex-sans-{part}-wght-{slant}.woff2", held)
+        (
+            "Plex Sans",
+            "400 700",
+            slant,
+            VARIABLE / f"ibm-plex-sans/files/ibm-plex-sans-latin-ext-wght-{slant}.woff2",
+            EXTENDED,
+        )
         for slant in ("normal", "italic")
-        for part, held in (("latin-ext", EXTENDED), ("greek", GREEK))
     ),
     *(
         ("Plex Mono", w, "normal", SOURCE / f"ibm-plex-mono/files/ibm-plex-mono-latin-ext-{w}-normal.woff2", EXTENDED)
@@ -50,7 +56,7 @@ WHOLE = [
 ]
 # What equations are made of; the rest of these two is seldom needed, and other letters of KaTeX are files of their own.
 EQUATIONS = {
-    "KaTeX_Main-Regular": {*range(0x20, 0x7F), 0xA0, *map(ord, "·×÷±−→←↦∈∉∑∏√∞≤≥≠≈∂∇∼⊤⊙⋅…′∥⟨⟩∣≡≪≫⋯∘")},  # noqa: RUF001
+    "KaTeX_Main-Regular": {*range(0x20, 0x7F), 0xA0, *map(ord, "·×÷±−→←↦∈∉∑∏√∞≤≥≠≈∂∇∼⊤⊙⋅…′∥⟨⟩∣≡≪≫⋯∘ℓ")},  # noqa: RUF001
     "KaTeX_Math-Italic": {*range(0x41, 0x5B), *range(0x61, 0x7B), *map(ord, "αβγδϵεζηθκλμνξπρστϕφχψω")},
 }
 # What a page asks for at once: these, if it has what they are for.

@@ -1,5 +1,6 @@
 """The built site on a local server, opened in Chromium, with a record of all it asks for and complains about."""
 
+import gzip
 import os
 import re
 import shutil
@@ -18,7 +19,12 @@ SITE = ROOT / "site"
 AXE = ROOT / "docs/_site/node_modules/axe-core/axe.min.js"
 PAGES = sorted(path.parent.relative_to(SITE).as_posix() for path in SITE.rglob("index.html"))
 
-HEIGHT = 900
+WIDE, NARROW, HEIGHT = 1440, 390, 900
+# How far things have moved that a reader had seen, as browsers count it, unless the reader did something.
+SHIFT = """window.moved = 0
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.moved += entry.value
+}).observe({ type: 'layout-shift', buffered: true })"""
 
 
 def missing(what: str) -> NoReturn:
@@ -92,16 +98,32 @@ class Visit:
         page.on("console", lambda said: said.type in ("error", "warning") and self.complaints.append(said.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
-    def open(self, path: str = ".") -> "Visit":
+    def open(self, path: str = ".", *, measured: bool = False) -> "Visit":
+        if measured:
+            self.page.add_init_script(SHIFT)
         self.page.goto(self.address + re.sub(r"^\.$", "", path).rstrip("/") + "/" * (path != "."))
+        if measured:
+            self.page.wait_for_load_state("networkidle")
+            self.moved, self.weight = self.page.evaluate("window.moved"), self.weigh()
         self.page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = true")
         self.page.evaluate("window.scrollTo(0, document.body.scrollHeight)")  # what loads late, loads now
         self.page.wait_for_load_state("networkidle")
         return self
 
+    def weigh(self) -> dict[str, int]:
+        """What the page has asked for so far: each file's bytes, compressed as a server would."""
+        paths = {url[len(self.address) :].partition("#")[0] for url in self.requests if url.startswith(self.address)}
+        files = {path: SITE / path / "index.html" if (SITE / path).is_dir() else SITE / path for path in paths}
+        return {path: _compressed(file) for path, file in files.items()}
+
     @property
     def foreign(self) -> list[str]:
         return [url for url in self.requests if not url.startswith((self.address, "data:", "blob:"))]
+
+
+def _compressed(file: Path) -> int:
+    content = file.read_bytes()
+    return len(content) if file.suffix in (".woff2", ".png") else len(gzip.compress(content))
 
 
 @contextmanager
@@ -136,11 +158,11 @@ def visit(chromium, address: str) -> Iterator[Callable[..., Visit]]:
 def desk(chromium, address: str, path: str) -> Iterator[Visit]:
     """The page in a wide window, light: shared by tests that only look."""
     with windows(chromium, address) as start:
-        yield start().open(path)
+        yield start(width=WIDE).open(path, measured=True)
 
 
 @pytest.fixture(scope="module")
 def phone(chromium, address: str, path: str) -> Iterator[Visit]:
     """The page in a narrow window, dark: shared by tests that only look."""
     with windows(chromium, address) as start:
-        yield start(width=390, scheme="dark").open(path)
+        yield start(width=NARROW, scheme="dark").open(path, measured=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from .conftest import AXE, HEIGHT, missing
+from .conftest import AXE, HEIGHT, NARROW, SITE, WIDE, missing
 
 pytestmark = pytest.mark.browser
 
@@ -30,9 +30,41 @@ TOO_WIDE = """() => {
   return [`${document.documentElement.scrollWidth} > ${width}`, ...wide.slice(0, 8).map(e => e.outerHTML.slice(0, 120))]
 }"""
 
-AXE_RUN = """async () => (await axe.run(document, {resultTypes: ['violations']})).violations
-    .filter(violation => ['serious', 'critical'].includes(violation.impact))
+AXE_RUN = """async options => (await axe.run(document, { resultTypes: ['violations'], ...options })).violations
     .flatMap(violation => violation.nodes.map(node => [violation.id, node.target.join(' '), node.failureSummary]))"""
+COLORS = {"runOnly": ["color-contrast", "link-in-text-block"]}  # what may differ between the schemes
+
+UNSIZED = "() => [...document.querySelectorAll('.md-content img')].filter(i => !i.width || !i.height).map(i => i.src)"
+
+# What scrolls sideways and is shown, and cannot be reached by keyboard or does not say what it is.
+# Of tabs each is reached.
+OUT_OF_REACH = """() => [...document.querySelectorAll('.md-content *, .md-footer *')].filter(element => {
+  const style = getComputedStyle(element)
+  return /auto|scroll/.test(style.overflowX) && element.scrollWidth > element.clientWidth + 1 && element.clientWidth > 0
+    && element.checkVisibility() && !element.matches('.tabbed-labels')
+    && !(element.tabIndex == 0 && (element.ariaLabel || element.matches('a, button')))
+}).map(element => element.outerHTML.slice(0, 120))"""
+
+ON_PAPER = """() => {
+  const body = getComputedStyle(document.body)
+  const shown = selector => [...document.querySelectorAll(selector)].filter(element => element.checkVisibility())
+  const all = selector => document.querySelectorAll(selector).length
+  const wide = element => element.scrollWidth > element.clientWidth + 1
+  const cut = element => wide(element) && getComputedStyle(element).overflowX != 'visible'
+  return {
+    paper: body.backgroundColor, ink: getComputedStyle(document.querySelector('h1')).color,
+    scheme: body.colorScheme,
+    tabs: all('.tabbed-block') - shown('.tabbed-block').length,
+    folded: all('.md-content details > *') - shown('.md-content details > *').length,
+    controls: shown('.md-header, .md-sidebar, .md-code__nav, .headerlink').length,
+    cut: [...document.querySelectorAll('.md-content pre, .md-content pre > code')].filter(cut).length,
+    dark: shown('img[src$="#only-dark"]').filter(image => !getComputedStyle(image).filter.includes('invert')).length,
+  }
+}"""
+PAPER = {
+    "paper": "rgb(255, 255, 255)", "ink": "rgb(0, 0, 0)", "scheme": "light",
+    "tabs": 0, "folded": 0, "controls": 0, "cut": 0, "dark": 0,
+}  # fmt: skip
 
 
 def test_the_page_is_whole_and_asks_no_other_host(desk):
@@ -42,30 +74,88 @@ def test_the_page_is_whole_and_asks_no_other_host(desk):
     assert desk.page.evaluate(SILENT) == [], "pictures that say nothing to those who do not see them"
     assert desk.page.locator(".katex-error").all_inner_texts() == []
     assert desk.page.evaluate(LOW_ROOTS) == 0
+    assert desk.page.evaluate(UNSIZED) == []
 
 
-def faults(page, scheme: str) -> list:
+@pytest.fixture(params=["desk", "phone"])
+def window(request, desk, phone):
+    return {"desk": desk, "phone": phone}[request.param]
+
+
+def test_the_page_is_light_and_nothing_on_it_moves(window):
+    assert window.moved <= 0.05
+    assert sum(window.weight.values()) <= 250_000, sorted(window.weight.items(), key=lambda file: -file[1])[:12]
+
+
+def test_equations_need_no_script_and_no_letters_of_theirs_are_fetched_without_one(window):
+    asked = [url for url in window.requests if "katex" in url.lower()]
+    assert not [url for url in asked if url.endswith(".js")]
+    assert asked == [] or window.page.locator(".katex").count()
+
+
+def test_only_the_drawings_of_the_scheme_and_the_width_are_fetched(desk, phone):
+    def drawings(window):
+        return [url.rpartition("/")[2] for url in window.requests if "/assets/figures/" in url]
+
+    assert [name for name in drawings(desk) if ".dark." in name or "-narrow." in name] == []
+    wide = [name for name in drawings(phone) if "-narrow." not in name]
+    assert [name for name in drawings(phone) if ".light." in name] == []
+    assert [name for name in wide if (SITE / "assets/figures" / name.replace(".dark", "-narrow.dark")).exists()] == []
+
+
+def faults(page, scheme: str, width: int, **options) -> list:
     if not AXE.exists():
         missing("axe-core is not installed: make setup")
+    page.set_viewport_size({"width": width, "height": HEIGHT})
     assert page.locator("body").get_attribute("data-md-color-scheme") == scheme
-    page.add_script_tag(path=AXE)
-    return [fault for fault in page.evaluate(AXE_RUN) if ALLOWED.get(fault[0], "\0") not in fault[1]]
+    if page.evaluate("typeof axe") == "undefined":
+        page.add_script_tag(path=AXE)
+    return [fault for fault in page.evaluate(AXE_RUN, options) if ALLOWED.get(fault[0], "\0") not in fault[1]]
 
 
-def test_axe_finds_nothing_serious_in_the_light(desk):
-    assert faults(desk.page, "default") == []
+def test_axe_finds_nothing_in_the_light(desk):
+    assert desk.page.evaluate(OUT_OF_REACH) == []
+    assert faults(desk.page, "default", WIDE) == []
+    assert faults(desk.page, "default", NARROW, **COLORS) == []
 
 
 def test_the_page_fits_a_phone(phone):
-    phone.page.set_viewport_size({"width": 390, "height": HEIGHT})
+    phone.page.set_viewport_size({"width": NARROW, "height": HEIGHT})
     assert phone.page.evaluate(TOO_WIDE) == []
+    assert phone.page.evaluate(OUT_OF_REACH) == []
 
 
-def test_axe_finds_nothing_serious_in_the_dark(phone):
-    phone.page.set_viewport_size({"width": 1280, "height": HEIGHT})
-    assert faults(phone.page, "slate") == []
+def test_axe_finds_nothing_in_the_dark(phone):
+    assert faults(phone.page, "slate", NARROW) == []
+    assert faults(phone.page, "slate", WIDE, **COLORS) == []
+
+
+def test_paper_is_white_and_shows_all_that_is_folded(phone):
+    phone.page.emulate_media(media="print")
+    try:
+        assert phone.page.evaluate(ON_PAPER) == PAPER
+    finally:
+        phone.page.emulate_media(media="screen")
+
+
+def test_what_is_folded_is_unfolded_to_be_printed_and_folded_again(visit):
+    page = visit().open("attention/scaled_dot_product").page
+    page.evaluate("for (const folded of document.querySelectorAll('details')) folded.open = false")
+    closed, count = page.locator(".md-content details:not([open])"), page.locator(".md-content details").count()
+    for event, left in (("beforeprint", 0), ("afterprint", count)):
+        page.evaluate(f"dispatchEvent(new Event('{event}'))")
+        assert closed.count() == left
+
+
+def test_equations_show_without_javascript(chromium, address):
+    context = chromium.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{address}attention/scaled_dot_product/")
+    assert page.locator(".katex-display").first.bounding_box()["height"] > 20
+    assert page.locator(".arithmatex:not(:has(.katex))").count() == 0
+    context.close()
 
 
 @pytest.mark.parametrize(("scheme", "name"), [("light", "default"), ("dark", "slate")])
-def test_axe_finds_nothing_serious_where_there_is_no_page(visit, scheme, name):
-    assert faults(visit(scheme=scheme).open("no/such/page").page, name) == []
+def test_axe_finds_nothing_where_there_is_no_page(visit, scheme, name):
+    assert faults(visit(scheme=scheme).open("no/such/page").page, name, WIDE) == []
