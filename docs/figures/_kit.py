@@ -160,7 +160,7 @@ class Canvas:
             )  # fmt: skip
             self.ax.add_patch(tip)
 
-    def curve(self, points: tuple[Point, Point, Point, Point], *, role: Role = "plain", width: float = 1.4) -> None:
+    def curve(self, points: Sequence[Point], *, role: Role = "plain", width: float = 1.4) -> None:
         """A line from the first point to the last, drawn towards the two between them."""
         codes = [Path.MOVETO, Path.CURVE4, Path.CURVE4, Path.CURVE4]
         line = PathPatch(Path(points, codes), fc="none", ec=ink(role), lw=width, alpha=0.85, capstyle="butt")

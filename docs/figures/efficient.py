@@ -21,7 +21,7 @@ N, D = 1000, 64  # positions, and the size of queries, keys and values
 
 
 def steps(narrow: bool = False) -> Figure:
-    """Keys meet values first: four positions become a context of two by two, which four queries read."""
+    """Keys times values first: four positions become a context of two by two, which four queries read."""
     rho_q, rho_k = QUERY.softmax(dim=-1), KEY.softmax(dim=-2).mT
     context, output = rho_k @ VALUE, efficient_attention(QUERY, KEY, VALUE)[0]
     if narrow:
@@ -73,7 +73,7 @@ def order(narrow: bool = False) -> Figure:
     _sign(ax, 2680, 392)
     _matrix(ax, 2800, 360, D, N, "output", size, "value")
 
-    ax.text(0, 1870 - above, "keys meet values first", va="center", fontweight="bold", fontsize=size)
+    ax.text(0, 1870 - above, "keys times values first", va="center", fontweight="bold", fontsize=size)
     _matrix(ax, 0, 1870, N, D, r"$K^\top$", size, "key")
     _matrix(ax, 1090, 1870, D, N, "$V$", size, "value")
     _sign(ax, 1275, 1902)

@@ -80,6 +80,7 @@ def _cell(shown: int, narrow: bool) -> Figure:
     size = 0.8 if narrow else 0.95
     canvas.text(left - 4, top - 21, f"c = {_pair(c)}", size=size, ha="left")
     canvas.text(left - 4, bottom + 18, f"h = {_pair(h)},  x = (1)", size=size, ha="left")
+    canvas.text((f_x + g_x) / 2, top + 14, _pair(f.sigmoid() * c), size=size)
     if shown > 1:
         canvas.text(canvas.width - 6, top - 21, f"c' = {_pair(new_c)}", size=size, ha="right", weight="bold")
     if shown > 2:

@@ -89,7 +89,7 @@ def scale(narrow: bool = False) -> Figure:
         ax.xaxis.set_major_formatter("{x:.0f}")
         ax.minorticks_off()
     left.axhline(4, color=rcParams["axes.edgecolor"], lw=1, ls=":")
-    left.text(512, 3.93, "16 keys alike", ha="right", va="top", fontsize="small", color=rcParams["axes.edgecolor"])
+    left.text(512, 3.93, "16 equal weights", ha="right", va="top", fontsize="small", color=rcParams["axes.edgecolor"])
     right.legend(loc="upper left")
     return figure
 

@@ -1,7 +1,7 @@
 """Self-attention: three projections of one sequence, what a trained model attends to, and order."""
 
 import torch
-from _kit import Block, Canvas, ink
+from _kit import Block, Canvas, Role, ink
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgba
@@ -33,9 +33,9 @@ def projections(narrow: bool = False) -> Figure:
     words = list(WORDS)
     if narrow:
         c, small, thin, large = Canvas(492, narrow=True), (17.0, 17.0), (15.0, 17.0), (30.0, 17.0)
-        lanes, columns, below = (52, 150, 248), (36, 90, 172), 408
+        lanes, columns = (52, 150, 248), (36, 90, 172)
         steps = ((4, 14, "Project"), (4, 360, "Compare, softmax"), (152, 360, "Average"))
-        at_w, at_o = (34, below), (188, below)
+        at_w, at_o = (34, 408), (188, 408)
     else:
         c, small, thin, large = Canvas(346), (17.0, 18.0), (15.0, 18.0), (30.0, 18.0)
         lanes, columns = (52, 154, 256), (42, 98, 180)
@@ -46,8 +46,9 @@ def projections(narrow: bool = False) -> Figure:
 
     tokens = c.matrix(columns[0], lanes[1], x, name="x", shape="(3, 2)", rows=words, cell=small)
     made: list[Block] = []
+    roles: tuple[Role, ...] = ("query", "key", "value")
     for y, projected, weight, role, (name, shape, symbol) in zip(
-        lanes, (query, key, value), (W_Q, W_K, W_V), ("query", "key", "value"),
+        lanes, (query, key, value), (W_Q, W_K, W_V), roles,
         (("query", "(3, d_k = 4)", "W^Q"), ("key", "(3, d_k = 4)", "W^K"), ("value", "(3, d_v = 2)", "W^V")),
         strict=True,
     ):  # fmt: skip
@@ -65,8 +66,10 @@ def projections(narrow: bool = False) -> Figure:
     )  # fmt: skip
     o = c.matrix(*at_o, output, role="value", name="output", shape="(3, d_v = 2)", cell=large)
     if narrow:
-        for block, role, rail, turn, enter in ((q, "query", 254, 146, 10), (k, "key", 248, 140, 22)):
-            start, height = c.beside(block, 4), 334 if role == "query" else 340
+        for block, side, (rail, height, turn, enter) in zip(
+            (q, k), roles[:2], ((254, 334, 146, 10), (248, 340, 140, 22)), strict=True
+        ):
+            start = c.beside(block, 4)
             points = [
                 start,
                 (rail, start[1]),
@@ -75,9 +78,9 @@ def projections(narrow: bool = False) -> Figure:
                 (turn, w.y + enter),
                 (w.right[0] + 5, w.y + enter),
             ]
-            c.path(points, role=role)
+            c.path(points, role=side)
         start = c.beside(v, 4)
-        c.path([start, (234, start[1]), (234, below - 20)], role="value")
+        c.path([start, (234, start[1]), (234, o.y - 20)], role="value")
         c.arrow((w.right[0] + 5, w.y + 40), (o.x - 6, w.y + 40), role="weights")
     else:
         c.arrow(c.beside(q, 7), (w.x - 36, w.y + 14), role="query")
@@ -112,7 +115,7 @@ def pronoun(narrow: bool = False) -> Figure:
             starts = [7 + sum(widths[:i]) + i * gap for i in range(len(words))]
             spots = [(start + width / 2, y) for start, width in zip(starts, widths, strict=True)]
         for row, (word, share, (x, y)) in enumerate(zip(words, shares, spots, strict=True)):
-            role = "query" if word == "it" else "key" if word in FEATURES else "plain"
+            role: Role = "query" if word == "it" else "key" if word in FEATURES else "plain"
             strong = word in ("it", last) or word in FEATURES
             number_color = ink("weights") if word in FEATURES else MUTED[current_scheme()]
             c.text(x, y, word, role=role, weight="bold" if strong else "normal", ha="right" if narrow else "center")
