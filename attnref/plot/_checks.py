@@ -80,7 +80,7 @@ def read_mask(who: str, mask: Weights | None, shape: tuple[int, ...]) -> np.ndar
 
 def read_tokens(who: str, name: str, tokens: Iterable[str], each: str = "", wanted: int | None = None) -> list[str]:
     """The tokens as a list, one for each query, key, ..., if it is known how many are wanted."""
-    if tokens is None or isinstance(tokens, bytes) or not isinstance(tokens, Iterable):
+    if isinstance(tokens, bytes) or not _has_an_order(tokens):
         raise TypeError(f"{who}: {name} must be a sequence of strings, got {kind_of(tokens)}.")
     tokens = list(tokens)
     for position, token in enumerate(tokens):
@@ -93,9 +93,9 @@ def read_tokens(who: str, name: str, tokens: Iterable[str], each: str = "", want
 
 def read_groups(who: str, groups: Groups, n_q: int) -> list[int | None]:
     """A whole number from zero, or None, for each target token."""
-    if isinstance(groups, str | bytes) or not isinstance(groups, Iterable):
+    if isinstance(groups, str | bytes | Mapping) or not _has_an_order(groups):
         raise TypeError(f"{who}: groups must be a sequence of whole numbers or None, got {kind_of(groups)}.")
-    numbers: list[Any] = [group.item() if isinstance(group, Tensor) else group for group in groups]
+    numbers: list[Any] = [g.item() if isinstance(g, Tensor) and g.ndim == 0 else g for g in groups]
     for position, group in enumerate(numbers):
         if group is not None and (isinstance(group, bool | np.bool_) or not isinstance(group, int | np.integer)):
             raise TypeError(
@@ -114,6 +114,8 @@ def read_axes(who: str, name: str, axes: AxesLike, wanted: int, rule: str) -> li
     for ax in found:
         if not isinstance(ax, Axes):
             raise TypeError(f"{who}: {name} must be matplotlib Axes, got {kind_of(ax)}.")
+        if ax.figure is None:
+            raise ValueError(f"{who}: {name} must lie in a figure, got Axes that were removed from theirs.")
         if ax.name != "rectilinear":
             raise TypeError(f"{who}: {name} must be rectilinear Axes, got {ax.name} ones.")
     if len(found) != wanted:
@@ -128,14 +130,21 @@ def read_axes(who: str, name: str, axes: AxesLike, wanted: int, rule: str) -> li
 def read_number(who: str, name: str, number: Number, *, above_zero: bool) -> float:
     """A weight as a plain number, be it of NumPy or torch, to as many digits as the weights."""
     try:
-        value = float(number) if not isinstance(number, str | bytes | bool) else None
-    except (TypeError, ValueError, RuntimeError):
+        value = float(number) if not isinstance(number, str | bytes | bool | np.bool_) else None
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         value = None
     if value is None:
         raise TypeError(f"{who}: {name} must be a number, got {kind_of(number)}.")
     if not np.isfinite(value) or value < 0 or (above_zero and value == 0):
         raise ValueError(f"{who}: {name} must be {'above 0' if above_zero else '0 or more'}, got {value:g}.")
     return float(f"{value:.6g}")
+
+
+def _has_an_order(given: Any) -> bool:
+    """Whether one thing comes after the other: not in a set, nor where there is a single number."""
+    if isinstance(given, set | frozenset) or not isinstance(given, Iterable):
+        return False
+    return not (isinstance(given, Tensor | np.ndarray) and given.ndim == 0)
 
 
 def _array(who: str, name: str, given: Any) -> np.ndarray:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.path import Path
 
+from attnref._checks import check_at_least
 from attnref.plot._checks import (
     AxesLike,
     Groups,
@@ -100,7 +100,7 @@ def alignment(
 
 
 def ribbons(
-    ax: Axes,
+    ax: AxesLike,
     weights: Weights,
     keys: Spans,
     queries: Spans,
@@ -123,14 +123,20 @@ def ribbons(
         min_weight: As in `alignment`.
 
     Raises:
+        TypeError: A span is not a pair, or `ax` not an Axes.
         ValueError: There is not one span for each key, one span and one color for each query.
     """
+    (ax,) = read_axes("ribbons", "ax", ax, 1, "one Axes")
     weights = read_weights("ribbons", weights, "(n_q, n_k)", 2)
     if (len(queries), len(colors), len(keys)) != (len(weights), *weights.shape):
         raise ValueError(
             f"ribbons: queries and colors must be n_q={len(weights)}, keys n_k={weights.shape[1]}, "
             f"got {len(queries)}, {len(colors)} and {len(keys)}."
         )
+    for name, spans in (("keys", keys), ("queries", queries)):
+        for span in spans:
+            if not (isinstance(span, Sequence | np.ndarray) and len(span) == 2):
+                raise TypeError(f"ribbons: {name} must be pairs (middle, half width), got {span!r}.")
     if min_weight is None:
         drawn = weights >= ABOUT * weights.max() / 50
     else:
@@ -196,6 +202,7 @@ def group_colors(groups: Groups | None, n_q: int) -> list[str]:
         TypeError: A group is neither a whole number nor None.
         ValueError: A group is negative, or there are not n_q of them.
     """
+    check_at_least("group_colors", 0, n_q=n_q)
     accents, gray = ACCENTS[current_scheme()], MUTED[current_scheme()]
     chosen = [0] * n_q if groups is None else read_groups("group_colors", groups, n_q)
     return [gray if group is None else accents[group % len(accents)] for group in chosen]

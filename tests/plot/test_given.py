@@ -268,6 +268,14 @@ def _attended():
 
 
 GRID = lambda: Figure().subplots(2, 2)  # noqa: E731
+
+
+def removed():
+    ax = Figure().subplots()
+    ax.remove()
+    return ax
+
+
 VALUES = [
     (
         lambda: torch.func.vmap(plot.heat_map)(torch.ones(2, 3, 3)),
@@ -362,6 +370,10 @@ VALUES = [
     (
         lambda: plot.heads([WEIGHTS] * 2, axes=[Figure().subplots(), Figure().subplots()]),
         "heads: axes must lie in one figure, got Axes of several.",
+    ),
+    (
+        lambda: plot.heat_map(WEIGHTS, ax=removed()),
+        "heat_map: ax must lie in a figure, got Axes that were removed from theirs.",
     ),
     (
         lambda: plot.alignment(WEIGHTS, "abc", "xy", groups=[0]),
@@ -479,6 +491,38 @@ KINDS_REFUSED = [
     (
         lambda: plot.heat_map(WEIGHTS, max_weight=torch.ones(2)),
         "heat_map: max_weight must be a number, got torch.Tensor.",
+    ),
+    (lambda: plot.heat_map(WEIGHTS, max_weight=np.True_), "heat_map: max_weight must be a number, got numpy.bool."),
+    (lambda: plot.heat_map(WEIGHTS, max_weight=10**400), "heat_map: max_weight must be a number, got int."),
+    (lambda: plot.heat_map(WEIGHTS, {"a", "b"}), "heat_map: rows must be a sequence of strings, got set."),
+    (
+        lambda: plot.heat_map(WEIGHTS, torch.tensor(2)),
+        "heat_map: rows must be a sequence of strings, got torch.Tensor.",
+    ),
+    (
+        lambda: plot.alignment(WEIGHTS, "abc", "xy", groups={0, 1}),
+        "alignment: groups must be a sequence of whole numbers or None, got set.",
+    ),
+    (
+        lambda: plot.alignment(WEIGHTS, "abc", "xy", groups={0: 1, 1: 0}),
+        "alignment: groups must be a sequence of whole numbers or None, got dict.",
+    ),
+    (
+        lambda: plot.alignment(WEIGHTS, "abc", "xy", groups=torch.tensor(1)),
+        "alignment: groups must be a sequence of whole numbers or None, got torch.Tensor.",
+    ),
+    (
+        lambda: plot.alignment(WEIGHTS, "abc", "xy", groups=torch.zeros(2, 2).long()),
+        "alignment: groups must be whole numbers or None, got torch.Tensor at position 0.",
+    ),
+    (lambda: plot.group_colors(None, 2.0), "group_colors: n_q must be an int, got float."),
+    (
+        lambda: plot.ribbons(plt, WEIGHTS, [(0, 1)] * 3, [(0, 1)] * 2, ["k"] * 2, top=1, bottom=0),
+        "ribbons: ax must be matplotlib Axes, got module.",
+    ),
+    (
+        lambda: plot.ribbons(GRID()[0, 0], WEIGHTS, [(0, 1)] * 3, [0, 1], ["k"] * 2, top=1, bottom=0),
+        "ribbons: queries must be pairs (middle, half width), got 0.",
     ),
     (lambda: plot.alignment(WEIGHTS, "abc", "xy", min_weight=[]), "alignment: min_weight must be a number, got list."),
 ]
