@@ -17,7 +17,8 @@ PACKAGES = HERE / "node_modules"
 SOURCE, VARIABLE = PACKAGES / "@fontsource", PACKAGES / "@fontsource-variable"
 KATEX = PACKAGES / "katex" / "dist" / "fonts"
 EXTENDED = "U+0100-0130, U+0132-0151, U+0154-02BA, U+1E00-1EFF, U+2C60-2C7F"
-COMMON = {*range(0x20, 0x7F), *range(0x391, 0x3CA), *map(ord, "\N{NO-BREAK SPACE}–—‘’“”…·×−÷²°½éí")}  # noqa: RUF001
+MARKS = "\N{NO-BREAK SPACE}–—‘’“”…·×−÷²°½éí"  # noqa: RUF001
+COMMON = {*range(0x20, 0x7F), *range(0x100, 0x180), *range(0x391, 0x3CA), *map(ord, MARKS)}
 SLANTS = (("normal", "400 700", {"wght": {"min": 400, "max": 700}}), ("italic", "400", {"wght": 400}))
 # Name, weight and slant in the stylesheet; the file; the axes to cut; the same letters in a file that Python can read.
 PARTED = {
@@ -27,7 +28,7 @@ PARTED = {
             VARIABLE / f"ibm-plex-sans/files/ibm-plex-sans-{part.strip('-') or 'latin'}-wght-{slant}.woff2", axes,
             SOURCE / f"ibm-plex-sans/files/ibm-plex-sans-{part.strip('-') or 'latin'}-400-{slant}.woff",
         )
-        for part in ("", "-greek")
+        for part in ("", "-latin-ext", "-greek")
         for slant, weight, axes in SLANTS
     },
     **{
@@ -39,20 +40,8 @@ PARTED = {
     },
 }  # fmt: skip
 WHOLE = [
-    *(
-        (
-            "Plex Sans",
-            "400 700",
-            slant,
-            VARIABLE / f"ibm-plex-sans/files/ibm-plex-sans-latin-ext-wght-{slant}.woff2",
-            EXTENDED,
-        )
-        for slant in ("normal", "italic")
-    ),
-    *(
-        ("Plex Mono", w, "normal", SOURCE / f"ibm-plex-mono/files/ibm-plex-mono-latin-ext-{w}-normal.woff2", EXTENDED)
-        for w in ("400", "600")
-    ),
+    ("Plex Mono", w, "normal", SOURCE / f"ibm-plex-mono/files/ibm-plex-mono-latin-ext-{w}-normal.woff2", EXTENDED)
+    for w in ("400", "600")
 ]
 # What equations are made of; the rest of these two is seldom needed, and other letters of KaTeX are files of their own.
 EQUATIONS = {
