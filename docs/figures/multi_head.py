@@ -33,35 +33,45 @@ def flow(narrow: bool = False) -> Figure:
     heads = [weights[i] @ values[i] for i in range(2)]
     things = ["red disc", "red box", "blue disc"]
 
-    c = Canvas(522 if narrow else 392, narrow=narrow)
+    c = Canvas(536 if narrow else 392, narrow=narrow)
     small, wide = ((15.0, 15.0), (24.0, 15.0)) if narrow else ((19.0, 16.0), (29.0, 16.0))
+    c.step(1, 4, 16, "Project, and split into heads" if narrow else "Project, split into heads")
     if narrow:
-        c.step(1, 4, 14, "Project, and split into heads")
-        start = c.matrix(96, 48, x, name="x", shape="(3, d_model = 4)", rows=things, cell=small)
-        columns, lanes, last = (2, 40, 78, 124, 208), (166, 288), 432
-        c.step(2, 4, 136, "Each head attends")
-        c.step(3, 4, 396, "Join")
-        c.step(4, 132, 396, "Project")
+        start_at, cell = (96, 62), (18.0, 15.0)
+        columns, lanes, last = (2, 40, 84, 168, 208), (184, 306), 446
+        c.step(2, 84, 154, "Each head attends")
+        c.step(3, 4, 410, "Join")
+        c.step(4, 132, 410, "Project")
         joined_x, output_x = 4, 152
     else:
-        c.step(1, 6, 16, "Project, and split into heads")
-        c.step(2, 292, 16, "Each head attends")
+        start_at, cell = (58, 126), (17.0, 16.0)
+        columns, lanes, last = (154, 202, 258, 360, 416), (60, 190), 332
+        c.step(2, 258, 16, "Each head attends")
         c.step(3, 6, 296, "Join")
         c.step(4, 250, 296, "Project")
-        columns, lanes, last = (152, 202, 252, 314, 416), (60, 190), 332
-        start = c.matrix(58, 126, x, name="x", shape="(3, d_model = 4)", rows=things, cell=(14.0, 16.0))
         joined_x, output_x = 58, 300
+    start = c.matrix(*start_at, x, shape="(3, d_model = 4)", rows=things, cell=cell)
+    for part, text in ((0.25, "color"), (0.75, "shape")):
+        c.text(start.x + part * start.w, start.y - 0.55 * c.size, text, size=0.82, va="baseline")
+    c.line((start.middle[0], start.y), (start.middle[0], start.y + start.h), width=2.2)
+    c.text(start.middle[0], start.y - 1.85 * c.size, "x", weight="bold", va="baseline")
     for i, y in enumerate(lanes):
         q = c.matrix(columns[0], y, parts[0][i], role="query", name="q", cell=small)
         k = c.matrix(columns[1], y, parts[1][i], role="key", name="k", cell=small)
-        v = c.matrix(columns[2], y, values[i], role="value", name="v", cell=small)
-        w = c.matrix(columns[3], y, weights[i], role="weights", name=f"weights {i + 1}", cell=wide, digits=2, most=1)
+        w = c.matrix(columns[2], y, weights[i], role="weights", name=f"weights {i + 1}", cell=wide, digits=2, most=1)
+        v = c.matrix(columns[3], y, values[i], role="value", name="v", cell=small)
         o = c.matrix(columns[4], y, heads[i], role="value", name=f"head {i + 1}", cell=wide, digits=2, most=1)
-        c.text(k.middle[0], y + q.h + 1.15 * c.size, "(3, d_k = 2) each", size=0.82)
-        c.arrow(c.beside(v, 4), c.beside(w, -4))
-        c.arrow(c.beside(w, 4), c.beside(o, -4))
+        c.text((q.x + k.right[0]) / 2, y + q.h + 1.15 * c.size, "(3, d_k = 2)", size=0.82)
+        c.text(v.middle[0], y + v.h + 1.15 * c.size, "(3, d_v = 2)", size=0.82)
+        c.arrow(c.beside(k, 3), c.beside(w, -3), role="weights")
+        c.sign(w, v, "\N{MULTIPLICATION SIGN}")
+        c.arrow(c.beside(v, 2 if narrow else 4), c.beside(o, -2 if narrow else -4), role="value")
         if not narrow:
-            c.arrow(c.beside(start, 6), c.beside(q, -6))
+            c.arrow(c.beside(start, 6), c.beside(q, -5))
+    if narrow:
+        down = start.y + start.h + 28
+        turn = [c.beside(start, 5), (start.right[0] + 22, start.middle[1]), (start.right[0] + 22, down), (36, down)]
+        c.path([*turn, (36, lanes[0] - 16)])
     joined = c.matrix(
         joined_x, last, torch.cat(heads, -1), role="value", name="head 1, head 2", shape="(3, h d_v = 4)", cell=wide,
         digits=2, most=1,
