@@ -15,10 +15,10 @@ Places = list[tuple[float, float]]
 
 
 def hero(narrow: bool = False) -> Figure:
-    """Six ways to write a day, three above and three below the date that the model wrote for each; four on a phone."""
+    """Three ways to write a day, two above and one below the date that the model wrote for each."""
     if narrow:
-        return _fan((4.9, 4.9), ("ko", "en"), ("es", "fr"), size=13, iso_size=33)
-    return _fan((9.4, 4.7), ("ko", "en", "fr"), ("es", "ja", "de"), size=15, iso_size=40)
+        return _fan((4.9, 4.9), ("ko", "en"), ("fr",), size=13, iso_size=33)
+    return _fan((7.4, 4.9), ("ko", "en"), ("fr",), size=15, iso_size=40)
 
 
 def _fan(
@@ -45,7 +45,14 @@ def _fan(
             weight="bold",
         )
     for locales, side in ((above, 1), (below, -1)):
-        _row(ax, locales, side, queries, colors, size=size, near=0.62 * iso_size, far=high / 2 - 1.7 * size, wide=wide)
+        far = high / 2 - (1.7 if side > 0 else 3.9) * size  # below, room for the key
+        _row(ax, locales, side, queries, colors, size=size, near=0.62 * iso_size, far=far, wide=wide)
+    for place, name in enumerate(("year", "month", "day")):
+        color = plot.group_colors([place], 1)[0]
+        ax.text(
+            (place - 1) * 5 * size, 0.7 * size - high / 2, name, ha="center", va="center_baseline", fontsize=size,
+            color=color, weight="bold",
+        )  # fmt: skip
     return figure
 
 
@@ -65,8 +72,8 @@ def _row(
     texts = [dates_data.write(DAY, locale, "long").text for locale in locales]
     lines = [_line(text, size) for text in texts]
     lengths = [line[-1][0] + line[-1][1] for line in lines]
-    gap = (wide - sum(lengths) - size) / (len(lines) - 1)
-    reader, start = load("dates", device=device()), -wide / 2 + size / 2
+    gap = (wide - sum(lengths) - size) / max(len(lines) - 1, 1)
+    reader, start = load("dates", device=device()), -wide / 2 + size / 2 if len(lines) > 1 else -lengths[0] / 2
     for text, line, length in zip(texts, lines, lengths, strict=True):
         keys = [(start + x, half) for x, half in line]
         iso, weights = reader(text)
