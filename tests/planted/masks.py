@@ -3,6 +3,7 @@
 TESTS = ("attention/test_masks.py",)
 MISTAKES = {
     "attention/masks.py": [
+        ("a mask on another device", "scores.shape, scores=scores)", "scores.shape)"),
         ("mask polarity flipped", "torch.where(mask, scores, fill)", "torch.where(~mask, scores, fill)"),
         ("mask polarity flipped after the softmax", ".masked_fill(~mask, 0.0)", ".masked_fill(mask, 0.0)"),
         ("softmax over the wrong axis", "fill).softmax(dim=-1)", "fill).softmax(dim=-2)"),

@@ -18,6 +18,11 @@ MISTAKES = {
         ("weights not spoiled", "spoil(weights, lost)", "weights"),
     ],
     "fast/scaled_dot_product.py": [
+        (
+            "a query of NaN given zeros by the kernel",
+            "_lost_on_cpu(query, key) if mask is None else lost), None",
+            "lost), None",
+        ),
         ("fast: missing sqrt(d_k)", "1 / math.sqrt(max(1, d_k))", "1.0"),
         ("fast: scale of the padded size", "scale=1 / math.sqrt(max(1, d_k))", "scale=None"),
         ("fast: scale of the sizes padded to", "1 / math.sqrt(max(1, d_k))", "1 / math.sqrt(max(d_k, d_v))"),
