@@ -45,7 +45,7 @@ WHOLE = [
 ]
 # What equations are made of; the rest of these two is seldom needed, and other letters of KaTeX are files of their own.
 EQUATIONS = {
-    "KaTeX_Main-Regular": {*range(0x20, 0x7F), 0xA0, *map(ord, "·×÷±−→←↦∈∉∑∏√∞≤≥≠≈∂∇∼⊤⊙⋅…′∥⟨⟩∣≡≪≫⋯∘ℓ")},  # noqa: RUF001
+    "KaTeX_Main-Regular": {*range(0x20, 0x7F), 0xA0, *map(ord, "·×÷±−→←↦∈∉∑∏√∞≤≥≠≈∂∇∼⊤⊙⋅…′∥⟨⟩∣≡≪≫⋯∘ℓˉ∗")},  # noqa: RUF001
     "KaTeX_Math-Italic": {*range(0x41, 0x5B), *range(0x61, 0x7B), *map(ord, "αβγδϵεζηθκλμνξπρστϕφχψω")},
 }
 # What a page asks for at once: these, if it has what they are for.
