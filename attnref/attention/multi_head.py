@@ -145,7 +145,7 @@ class MultiHeadAttention(nn.Module):
 
         Raises:
             TypeError: The module is not a `torch.nn.MultiheadAttention`, or `attend` cannot be called.
-            ValueError: The module has what this class has not: keys or values of another size (`kdim`, `vdim`), an
+            ValueError: The module has what this class has not: keys or values of a different size (`kdim`, `vdim`), an
                 added key and value (`add_bias_kv`, `add_zero_attn`), or dropout.
 
         Examples:

@@ -78,7 +78,7 @@ class Recurrent(nn.Module):
 
     def zeros(self, x: Tensor) -> State:
         """The state before the first input, when none is given."""
-        weight = self.weights(0, "")[0]  # under autocast x may have another dtype
+        weight = self.weights(0, "")[0]  # under autocast x may have a different dtype
         zeros = x.new_zeros(self._rows, x.shape[0], self.d_h, dtype=weight.dtype)
         return tuple(zeros for _ in self.parts)
 

@@ -65,7 +65,7 @@ class RowReader(nn.Module):
 
         Raises:
             TypeError: The images are not of the dtype of the weights.
-            ValueError: The images have no batch axis, no rows, or rows of another size.
+            ValueError: The images have no batch axis, no rows, or rows of a different size.
         """
         check_axes("RowReader", "images", images, "(batch, n, size)", exactly=3)
         if images.shape[-1] != self.size:

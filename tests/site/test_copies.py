@@ -75,6 +75,16 @@ def test_the_first_tab_holds_no_checks(name):
     assert (source.LEFT_OUT in short) == (short != source.source(name))
 
 
+def test_code_that_sets_aside_what_is_not_finite_says_why_once_in_each_tab():
+    mark, plain = (
+        f"    <!-- source: attnref.attention.{name} -->" for name in ("luong.dot_attention", "masks.causal_mask")
+    )
+    page = f'=== "Function"\n\n{mark}\n\n{mark}\n\n=== "Fast"\n\n{mark}\n\n=== "Mask"\n\n{plain}\n'
+    tabs = source.on_page_markdown(page).split("=== ")[1:]
+    assert [tab.count("keep NaN and infinity behind a mask from spreading") for tab in tabs] == [1, 1, 0]
+    assert "    `set_aside` and `spoil` keep" in tabs[0]
+
+
 def test_the_examples_of_docstrings_run_as_pasted(prompts):
     found = [(name, copies([Snippet("pycon", 1, text)])[0]) for name, text in docstrings()]
     said = prompts.paste([copy.parts for _, copy in found])

@@ -11,7 +11,7 @@ import yaml
 import attnref
 
 mkdocs = pytest.importorskip("mkdocs.utils.yaml", reason="the site's own packages: the group `docs`")
-from hooks import ways  # noqa: E402
+from hooks import statements, ways  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -49,6 +49,15 @@ def test_the_way_on_that_a_page_names_is_the_next_page(page):
 
 def test_home_leads_to_every_page():
     assert ways.MARK in TEXTS["index.md"] or set(NAV) - linked("index.md") == {"index.md"}
+
+
+@pytest.mark.parametrize("page", [page for page in NAV if statements.HEADING.search(TEXTS[page])])
+def test_a_page_with_statements_says_what_the_notes_are_before_the_first(page):
+    told, first = statements.NOTES.search(TEXTS[page]), statements.HEADING.search(TEXTS[page])
+    assert told is not None
+    assert first is not None
+    assert told.start() < first.start()
+    assert f"]({posixpath.relpath('notes', posixpath.dirname(page))}/" in statements.introduction(page)
 
 
 @pytest.mark.parametrize("name", attnref.__all__)
