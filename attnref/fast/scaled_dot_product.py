@@ -28,7 +28,7 @@ def scaled_dot_product_attention(
     The kernel knows its first gradient alone. Where another derivative is wanted, second, in forward mode or by
     `torch.func`, the reference gives it, and forms the weights.
 
-    On a CPU the kernel takes four axes and keys and values of the same size; anything else falls back to a slow path. So
+    On a CPU the kernel takes four axes and keys and values of equal size; anything else falls back to a slow path. So
     other axes are folded, and the smaller of d_k and d_v is padded with zeros, which change no score.
 
     Args:
