@@ -84,5 +84,5 @@ def test_what_is_pinned_runs_on_the_oldest_python():
         if line and not line.startswith("#"):
             with contextlib.suppress(metadata.PackageNotFoundError):  # of another platform
                 asked[line] = metadata.metadata(line.split("==")[0]).get("Requires-Python") or ""
-    assert len(asked) > 50
+    assert len(asked) > 20
     assert {line: python for line, python in asked.items() if "3.11.0" not in SpecifierSet(python)} == {}
