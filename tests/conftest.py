@@ -1,5 +1,8 @@
 """What the tests share: one seed, one way to compare, one profile of hypothesis."""
 
+import gc
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -15,6 +18,15 @@ TOLERANCE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.float16: 2e-3, tor
 @pytest.fixture(autouse=True)
 def _seed():
     torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_programs():
+    """What torch has compiled in a file's tests is not held while the next file's run: no process may take 1 GiB."""
+    yield
+    if "torch._dynamo" in sys.modules:
+        torch._dynamo.reset()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")
