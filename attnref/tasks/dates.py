@@ -1,6 +1,6 @@
 """Dates as people write them, to ISO: a sequence-to-sequence model that reads characters, with or without attention."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
@@ -79,7 +79,7 @@ class DateReader(nn.Module):
         """Read one date; see `read`."""
         return self.read([text])[0]
 
-    def read(self, texts: Sequence[str]) -> list[Reading]:
+    def read(self, texts: Iterable[str]) -> list[Reading]:
         """Read several dates at once. No gradient is kept.
 
         Raises:
