@@ -45,7 +45,7 @@ SOURCE_FILES := $(shell find attnref docs mkdocs.yml README.md CONTRIBUTING.md C
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve site test lint types doctest shapes browser-test mistakes mutants
+.PHONY: help setup serve site test lint types doctest shapes slow browser-test mistakes mutants
 .PHONY: packages successors format constraints clean address FORCE
 
 help:  ## list the targets
@@ -94,7 +94,7 @@ $(SOURCES): FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' $(sort $(SOURCE_FILES)) | cmp -s - $@ || printf '%s\n' $(sort $(SOURCE_FILES)) > $@
 
-test: setup  ## everything that must hold before a commit
+test: setup  ## everything that must hold before a commit, but what takes long
 	@$(BIN)/python tests/parts.py "make test" "$(MAKE)" lint types doctest shapes site
 
 lint: | $(DEV)  ## the rules and the layout of the code
@@ -106,10 +106,13 @@ types: | $(DEV)  ## the types of the code
 
 # What a reader runs, as a reader runs it, and refusals: with shapes enforced, the shapes would refuse first, in other words.
 doctest: | $(DEV)  ## the snippets of all pages, and the tests that must run without enforced shapes
-	$(RUN) pytest $(PYTEST) -m "page or plain" docs tests README.md CONTRIBUTING.md
+	$(RUN) pytest $(PYTEST) -m "page or (plain and not slow)" docs tests README.md CONTRIBUTING.md
 
 shapes: | $(DEV)  ## all other tests and the docstrings, with every shape annotation enforced
-	$(RUN) pytest $(PYTEST) -m "not (page or plain or browser)" --jaxtyping-packages=attnref,beartype.beartype attnref tests
+	$(RUN) pytest $(PYTEST) -m "not (page or plain or slow or browser)" --jaxtyping-packages=attnref,beartype.beartype attnref tests
+
+slow: | $(DEV)  ## what takes long: what torch compiles and exports, and trainings
+	$(RUN) pytest $(PYTEST) -m slow tests
 
 browser-test: setup site  ## open the built site in Chromium and use it as a reader would
 	$(RUN) pytest -q -n auto --dist worksteal -m browser tests/browser

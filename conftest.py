@@ -139,11 +139,14 @@ MOST_MEMORY = 2**30  # bytes: a machine with 8 GB runs the tests in four process
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark snippets of pages, and what has to run without enforced shapes."""
+    """Mark snippets of pages, what has to run without enforced shapes, and what takes long."""
     for item in items:
         if item.path.suffix == ".md":
             item.add_marker("page")
-        elif item.get_closest_marker("refusal") or PLAIN.search(item.name):
+        elif PLAIN.search(item.name):
+            item.add_marker("plain")
+            item.add_marker("slow")
+        elif item.get_closest_marker("refusal"):
             item.add_marker("plain")
 
 

@@ -68,6 +68,7 @@ def test_the_text_has_no_traces_of_the_site(name, make):
         assert trace not in text, trace
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RUN)
 def test_the_script_prints_what_the_page_shows(name, tmp_path):
     path = tmp_path / "page.py"

@@ -204,6 +204,7 @@ def test_the_loss_is_the_mean_surprise_at_the_character_that_follows():
     assert losses[0] == pytest.approx(surprise.mean().item(), rel=1e-6)
 
 
+@pytest.mark.slow
 def test_loss_falls():
     trained, losses = dates.train(0, steps=16, progress=False)
     assert losses[0] == pytest.approx(torch.tensor(12.0).log().item(), abs=0.2)  # twelve tokens, none preferred

@@ -144,6 +144,7 @@ def test_the_loss_is_the_mean_surprise_at_the_digit(split):
     assert losses[0] == pytest.approx(surprise.mean().item(), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attend", ATTENDS)
 def test_learns_to_read_digits_it_was_not_shown(attend, digits):
     """A short training is far from done and far from chance, 0.1."""

@@ -79,6 +79,7 @@ def test_the_loss_is_half_of_the_last_row_and_half_of_all(model, size, split):
     assert losses[0] == pytest.approx((0.5 * surprise.mean() + 0.5 * surprise[:, -1].mean()).item(), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", ["rnn", "gru", "lstm"])
 def test_learns_to_read_digits_it_was_not_shown(model, digits):
     """A short training is far from done and far from chance, 0.1."""
