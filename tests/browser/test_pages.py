@@ -116,7 +116,6 @@ def faults(page, scheme: str, width: int, **options) -> list:
 def test_axe_finds_nothing_in_the_light(desk):
     assert desk.page.evaluate(OUT_OF_REACH) == []
     assert faults(desk.page, "default", WIDE) == []
-    assert faults(desk.page, "default", NARROW, **COLORS) == []
 
 
 def test_the_page_fits_a_phone(phone):
@@ -127,7 +126,12 @@ def test_the_page_fits_a_phone(phone):
 
 def test_axe_finds_nothing_in_the_dark(phone):
     assert faults(phone.page, "slate", NARROW) == []
-    assert faults(phone.page, "slate", WIDE, **COLORS) == []
+
+
+@pytest.mark.parametrize("where", ["", "attention/masks/", "statements/"])
+def test_colors_do_not_depend_on_the_width(visit, where):
+    assert faults(visit(scheme="light").open(where).page, "default", NARROW, **COLORS) == []
+    assert faults(visit(scheme="dark").open(where).page, "slate", WIDE, **COLORS) == []
 
 
 def test_paper_is_white_and_shows_all_that_is_folded(phone):
