@@ -33,6 +33,8 @@ FIRST = {
     "masks": "attention/masks/",
     "NaN": "attention/masks/",
     "encoder-decoder attention": "attention/cross_attention/",
+    "pre-norm": "transformer/blocks/",
+    "positional encoding": "transformer/positions/",
     "KV cache": "attention/masks/",
     "flash attention": "attention/tiled/",
     "online softmax": "attention/tiled/",
