@@ -33,7 +33,7 @@ FIRST = {
     "masks": "attention/masks/",
     "NaN": "attention/masks/",
     "encoder-decoder attention": "attention/cross_attention/",
-    "pre-norm": "transformer/blocks/",
+    "residual connection": "transformer/blocks/",
     "positional encoding": "transformer/positions/",
     "KV cache": "attention/masks/",
     "flash attention": "attention/tiled/",
