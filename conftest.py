@@ -4,6 +4,7 @@ The fences of a page share one namespace, in order. A `pycon` fence is a session
 one shown. A `python` fence must run. What is copied runs alone, at a prompt that has seen nothing else.
 """
 
+import gc
 import os
 import re
 import sys
@@ -51,6 +52,11 @@ class Page(pytest.File):
             yield Alone.from_parent(self, name=f"line {snippet.line}, copied", snippet=snippet, number=number)
         self.found: list[Snippet] = found
         self.wrong: list[str] | None = None
+
+    def teardown(self) -> None:
+        """What a page has made is not held while the next one runs."""
+        self.namespace.clear()
+        gc.collect()
 
     def _refuse(self, snippet: Snippet) -> None:
         """Refuse what no one would run."""
