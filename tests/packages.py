@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 EXTRAS = ["plot", "tasks"]
 # Made by set-up and by the build of the site, which takes minutes to make them again.
-MADE = ("docs/assets/vendor", "docs/assets/figures", ".cache")
+MADE = ("docs/_site/node_modules", "docs/assets/vendor", "docs/assets/figures", ".cache")
 
 
 def run(*command: str | Path, cwd: Path) -> None:
@@ -82,7 +82,7 @@ def try_archive(tree: Path) -> None:
     """Every test of the archive is found, the snippets of some pages and the laws run, the site builds."""
     for name in MADE:
         if (ROOT / name).exists():
-            shutil.copytree(ROOT / name, tree / name)
+            shutil.copytree(ROOT / name, tree / name, symlinks=True)
     python = (sys.executable, "-m")
     run(*python, "pytest", "-qq", "--collect-only", cwd=tree)
     run(*python, "pytest", "-q", "README.md", "docs/attention/masks.md", "tests/test_building.py", cwd=tree)
