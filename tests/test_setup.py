@@ -153,3 +153,10 @@ def test_help_lists_every_target_for_people():
     phony = set(re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[0].split())
     phony |= set(re.findall(r"^\.PHONY: (.*)$", MAKEFILE, re.MULTILINE)[1].split())
     assert set(listed) == phony - {"help", "address", "FORCE"} | {"help"}
+
+
+def test_the_lock_of_the_front_end_holds_no_address():
+    """Whatever registry a machine has serves the packages, and their hashes hold them."""
+    lock = (ROOT / "docs" / "_site" / "package-lock.json").read_text(encoding="utf-8")
+    assert "://" not in lock
+    assert lock.count('"integrity"') > 5
