@@ -3,6 +3,7 @@
 TESTS = (
     "tasks/test_digits_data.py",
     "tasks/test_dates.py",
+    "tasks/test_subwords.py",
     "tasks/test_digit_rows.py",
     "tasks/test_digit_patches.py",
     "tasks/test_recipe.py",
@@ -30,6 +31,16 @@ MISTAKES = {
         ("the day of the pages in training", "return day == SHOWN or", "return"),
         ("batches of any length", "pool.sort(key=lambda sample: len(sample.text))", "pass"),
         ("longest batches last", "rng.shuffle(batches)", "pass"),
+    ],
+    "tasks/subwords.py": [
+        ("rarest pair merged", "best = max(frequency", "best = min(frequency"),
+        ("every word counted once", "counts = list(words.values())", "counts = [1 for _ in words]"),
+        ("pairs that are gone still counted", "frequency[pair] -= counts[index]", "pass"),
+        ("new pairs not counted", "found_in[pair].add(index)\n            frequency", "pass\n            frequency"),
+        ("latest merge first", "min(pairs, key=self._rank", "max(pairs, key=self._rank"),
+        ("no mark at the end of a word", "symbols = list(word + self.end)", "symbols = list(word)"),
+        ("pairs that share a symbol joined", "(joined[-1], symbol) == pair", "(joined[-1][-1], symbol) == pair"),
+        ("last space kept", '.replace(self.end, " ").removesuffix(" ")', '.replace(self.end, " ")'),
     ],
     "tasks/digit_rows.py": [
         ("answer after the first row", "confidence[:, -1].argmax(-1)", "confidence[:, 0].argmax(-1)"),
