@@ -1,4 +1,4 @@
-"""The two protocols of attnref, and the letters and masks that its shapes are written with.
+"""The protocols of attnref, and the letters and masks that its shapes are written with.
 
 | letters | meaning |
 |---|---|
@@ -93,4 +93,43 @@ class RecurrentNet(Protocol):
 
     def state_of(self, h: Tensor, /) -> Any:
         """The state whose hidden state is h: h itself, or (h, c) with a cell state of zeros."""
+        ...
+
+
+@runtime_checkable
+class NextToken(Protocol):
+    """Any model in the middle of a text: it reads tokens, and scores the one that comes next.
+
+    Every model of attnref that predicts tokens gives one by its method `start`: `attnref.Transformer.start(source)`,
+    `attnref.DecoderOnlyTransformer.start()`, `attnref.Seq2Seq.start(source)`, `attnref.MarkovModel.start()`.
+    `attnref.generate` and `attnref.beam_search` take one.
+
+    Examples:
+        >>> import torch
+        >>> from attnref import MarkovModel, generate
+        >>> from attnref.protocols import NextToken
+        >>> chain = MarkovModel(vocab_size=3).fit(torch.tensor([[0, 1, 2, 0, 1, 2]]))
+        >>> isinstance(chain.start(), NextToken)
+        True
+        >>> generate(chain.start(), torch.tensor([[0]]), max_new_tokens=4).tokens
+        tensor([[0, 1, 2, 0, 1]])
+    """
+
+    def read(self, tokens: Tensor, /) -> Tensor:
+        """Read on, and score the next token.
+
+        Args:
+            tokens: (batch, n), the tokens that follow those read before; n is at least 1.
+
+        Returns:
+            A score for each token of the vocabulary, (batch, vocab_size), with the softmax of which it comes next.
+        """
+        ...
+
+    def select(self, rows: Tensor, /) -> None:
+        """Keep these samples of the batch, in this order; one may be kept several times.
+
+        Args:
+            rows: (rows,), their numbers.
+        """
         ...

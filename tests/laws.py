@@ -5,7 +5,17 @@ CONTRIBUTING.md shows `ALLOWED_IMPORTS` as a table, and a test holds the two equ
 
 CHAPTERS = ("sequence", "attention", "transformer", "models", "variants")
 SHARED = ("protocols", "_checks", "_numerics")
-STANDARD_LIBRARY = {"collections", "contextlib", "dataclasses", "functools", "inspect", "itertools", "math", "typing"}
+STANDARD_LIBRARY = {
+    "collections",
+    "contextlib",
+    "copy",
+    "dataclasses",
+    "functools",
+    "inspect",
+    "itertools",
+    "math",
+    "typing",
+}
 
 
 def _up_to(chapter: str) -> tuple[str, ...]:
@@ -31,7 +41,18 @@ ALLOWED_IMPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
 
 # A mechanism has code, oracle, tests, planted mistakes, a page and figures. A composition is made of mechanisms: it has
 # no oracle unless its paper has a sum of its own to write.
-COMPOSITIONS = {"encoder_decoder", "blocks"}
+COMPOSITIONS = {
+    "encoder_decoder",
+    "blocks",
+    "encoder",
+    "decoder",
+    "transformer",
+    "decoder_only",
+    "cache",
+    "decoding",
+    "beam_search",
+    "pooling",
+}
 
 # Stems that are taught on the page of another, which has their figures too.
 PAGE_OF = {
@@ -39,6 +60,15 @@ PAGE_OF = {
     "latent": "autoregressive",
     "encoder_decoder": "seq2seq",
     "feed_forward": "blocks",
+    "encoder": "blocks",
+    "decoder": "blocks",
+    "transformer": "blocks",
+    "decoder_only": "blocks",
+    "cache": "blocks",
+    "decoding": "blocks",
+    "sampling": "blocks",
+    "beam_search": "blocks",
+    "pooling": "blocks",
 }
 
 MOST_LINES = 240  # of a file of the package: past about 200 lines it holds two ideas

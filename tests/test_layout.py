@@ -135,14 +135,18 @@ def test_every_source_has_a_link(text):
 def test_every_public_name_is_told_whole(name):
     thing = getattr(attnref, name)
     told = inspect.getdoc(thing) or ""
-    sections = re.findall(r"^(Args|Returns|Raises|Examples|Source):$", told, re.MULTILINE)
+    sections = re.findall(r"^(Args|Attributes|Returns|Raises|Examples|Source):$", told, re.MULTILINE)
     assert re.match(r"\S.*[.:]\n\n", told), "a summary line"
-    for section in ["Args", "Raises", "Source"] + (["Returns", "Examples"] if inspect.isfunction(thing) else []):
+    parameters = inspect.signature(thing).parameters
+    result = isinstance(thing, type) and issubclass(thing, tuple)  # what a call returns
+    needed = ["Source"] + (["Args", "Raises"] if parameters else [])
+    needed += ["Returns", "Examples"] if inspect.isfunction(thing) else []
+    for section in ["Attributes"] if result else needed:
         assert section in sections, f"{name} has no {section}"
-    args = told.split("Args:\n")[1].split("\n\n")[0]
-    for parameter in inspect.signature(thing).parameters:
+    args = re.split("(?:Args|Attributes):\n", told)[1].split("\n\n")[0] if parameters else ""
+    for parameter in parameters:
         assert re.search(rf"^ +{parameter}: ", args, re.MULTILINE), f"{name} does not tell {parameter}"
-    assert sections == sorted(sections, key=["Args", "Returns", "Raises", "Examples", "Source"].index)
+    assert sections == sorted(sections, key=["Args", "Attributes", "Returns", "Raises", "Examples", "Source"].index)
 
 
 PAGES = sorted(p for p in DOCS.rglob("*.md") if not {"_site", "node_modules"} & set(p.parts))

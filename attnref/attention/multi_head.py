@@ -98,16 +98,30 @@ class MultiHeadAttention(nn.Module):
         self._check(query, key, value, mask)
         query, key, value, lost = set_aside(query, key, value, mask)
 
-        q, k, v = (
-            self._split(self.query_proj(query)),  # (..., h, n_q, d_k)
-            self._split(self.key_proj(key)),  # (..., h, n_k, d_k)
-            self._split(self.value_proj(value)),  # (..., h, n_k, d_v)
-        )
+        k, v = self.project(key, value)
+        output, weights = self.attend_projected(query, k, v, mask)
+        weights = None if weights is None else spoil(weights, None if lost is None else lost.unsqueeze(-3))
+        return spoil(output, lost), weights
+
+    def project(
+        self, key: Float[Tensor, "*batch n_k d_model"], value: Float[Tensor, "*batch n_k d_model"]
+    ) -> tuple[Float[Tensor, "*batch h n_k d_k"], Float[Tensor, "*batch h n_k d_v"]]:
+        """The keys and values of all heads: what a KV cache stores. Arguments as of `forward`."""
+        return self._split(self.key_proj(key)), self._split(self.value_proj(value))
+
+    def attend_projected(
+        self,
+        query: Float[Tensor, "*batch n_q d_model"],
+        k: Float[Tensor, "*batch h n_k d_k"],
+        v: Float[Tensor, "*batch h n_k d_v"],
+        mask: Bool[Tensor, "*#batch #n_q #n_k"] | None = None,
+    ) -> tuple[Float[Tensor, "*batch n_q d_model"], Float[Tensor, "*batch h n_q n_k"] | None]:
+        """Attend with every head to what `project` gave. Arguments and result as of `forward`."""
+        q = self._split(self.query_proj(query))  # (..., h, n_q, d_k)
         attended = self.attend(q, k, v, None if mask is None else mask.unsqueeze(-3))  # one mask for all heads
         output, weights = check_attended("MultiHeadAttention", attended, q, k, v)
         joined = output.transpose(-3, -2).flatten(-2)  # (..., h, n_q, d_v) -> (..., n_q, h d_v)
-        weights = None if weights is None else spoil(weights, None if lost is None else lost.unsqueeze(-3))
-        return spoil(self.output_proj(joined), lost), weights
+        return self.output_proj(joined), weights
 
     def reset_parameters(self) -> None:
         """Draw all weights anew, as they were drawn when the Module was made, and before them those of `attend`."""

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from attnref._checks import check_at_least
 from attnref.sequence._checks import check_finite, check_generator, check_number, check_positions, check_tokens
+from attnref.sequence._reading import Reading
 from attnref.sequence._window import next_number, window_numbers
 
 
@@ -21,7 +22,7 @@ class MarkovModel:
     Markov chain. Rows are kept only for the windows that were seen; after any other, all tokens are equally likely,
     which is the limit of little smoothing. Before `fit`, and after a fit to an empty batch, no window was seen.
 
-    Counts and probabilities are float64 (float32 on MPS, which has no float64: exact up to 2 ** 24).
+    Counts and probabilities are float64 (float32 on MPS, exact up to 2 ** 24).
 
     Args:
         vocab_size: Number of tokens.
@@ -99,8 +100,6 @@ class MarkovModel:
     def log_conditionals(self, tokens: Int[Tensor, "batch n"]) -> Float[Tensor, "batch n_explained"]:
         """Log-probability of each token given those before it, from the first token with a whole window before it.
 
-        Memory: a few numbers for each token.
-
         Args:
             tokens: The sequences, one per row.
 
@@ -134,8 +133,7 @@ class MarkovModel:
 
         Raises:
             TypeError: Tokens are not int32 or int64, or `steps` is not an int.
-            ValueError: A token is not in the vocabulary, a sequence is shorter than the window, or `steps` is less than
-                one.
+            ValueError: A token is not in the vocabulary, a sequence is shorter than the window, or `steps` is < 1.
         """
         self._check("MarkovModel.predict", tokens, self.window)
         check_at_least("MarkovModel.predict", 1, steps=steps)
@@ -157,9 +155,7 @@ class MarkovModel:
     def sample(
         self, tokens: Int[Tensor, "batch n"], steps: int, *, generator: torch.Generator
     ) -> Int[Tensor, "batch steps"]:
-        """Draw a continuation of each sequence, token by token.
-
-        Memory: a few rows of the table for each sequence.
+        """Draw a continuation of each sequence, token by token. Memory: a few rows of the table for each sequence.
 
         Args:
             tokens: The sequences, one per row.
@@ -183,6 +179,10 @@ class MarkovModel:
             drawn.append(torch.multinomial(self._rows(last), 1, generator=generator)[:, 0])
             last = next_number(last, drawn[-1], self.window, self.vocab_size)
         return torch.stack(drawn, dim=1)
+
+    def start(self) -> Reading:
+        """Be ready to write: an `attnref.protocols.NextToken`, as `attnref.generate` takes it."""
+        return Reading(lambda tokens, _: self.predict(tokens)[:, 0].log())
 
     def _pairs(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """The number of each window that a token follows, and that token: (batch, n_explained) each."""

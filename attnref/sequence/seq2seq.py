@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from attnref._checks import check_at_least, check_attend, check_same_size
 from attnref.protocols import Attend, RecurrentNet
 from attnref.sequence._checks import check_even, check_maker, check_token, check_token_mask, check_tokens
-from attnref.sequence.encoder_decoder import RecurrentDecoder, RecurrentEncoder
+from attnref.sequence._reading import RecurrentReading
+from attnref.sequence.encoder_decoder import RecurrentDecoder, RecurrentEncoder, State
 from attnref.sequence.gru import GRU
 
 
@@ -144,6 +145,32 @@ class Seq2Seq(nn.Module):
             written.append(token)
             looked.append(weights)
         return torch.stack(written, 1), _stack(looked)
+
+    @torch.no_grad()
+    def start(
+        self, source: Int[Tensor, "batch n_k"], source_token_mask: Bool[Tensor, "batch n_k"] | None = None
+    ) -> RecurrentReading:
+        """Read the source, and be ready to write: an `attnref.protocols.NextToken`, as `attnref.generate` takes it.
+
+        Args:
+            source: The source tokens.
+            source_token_mask: True = a real token of the source, False = padding.
+
+        Returns:
+            The decoder before its first step. Its first token to read is the begin token.
+
+        Raises:
+            TypeError, ValueError: As of `generate`.
+        """
+        check_tokens("Seq2Seq.start", "source", source, self.encoder.embedding.num_embeddings)
+        check_token_mask("Seq2Seq.start", "source_token_mask", source_token_mask, source)
+        memory, last = self.encoder(source, source_token_mask)
+
+        def step(token: Tensor, state: State, memory: Tensor, mask: Tensor | None) -> tuple[Tensor, State]:
+            logits, state, _ = self.decoder.step(token, state, memory, mask)
+            return logits, state
+
+        return RecurrentReading(step, self.decoder.start(last), memory, source_token_mask)
 
     def reset_parameters(self) -> None:
         """Draw all weights anew, those of `attend` included."""

@@ -1,5 +1,8 @@
 """The checks of this chapter."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from torch import Tensor
 
 from attnref._checks import (
@@ -8,6 +11,8 @@ from attnref._checks import (
     check_axes,
     check_choice,
     check_floating,
+    check_mask,
+    check_same_size,
     check_size,
     kind_of,
 )
@@ -42,3 +47,57 @@ def check_vectors(who: str, name: str, x: Tensor, d_model: int, weight: Tensor) 
     check_axes(who, name, x, "(..., n, d_model)", at_least=2)
     check_size(who, "d_model", d_model, name, x, -1)
     check_floating(who, **{name: x, "weights": weight})
+
+
+def check_encoder_inputs(who: str, d_model: int, x: Tensor, mask: Tensor | None, cache: Any, weight: Tensor) -> None:
+    """A sequence of vectors, and the mask of its self-attention; with a cache the keys are all positions so far."""
+    check_vectors(who, "x", x, d_model, weight)
+    past, form = (0, "(..., n, n)") if cache is None else (cache.length, "(..., n, past + n)")
+    check_mask(who, mask, (*x.shape[:-1], past + x.shape[-2]), form, x=x)
+
+
+def check_decoder_inputs(
+    who: str,
+    d_model: int,
+    x: Tensor,
+    memory: Tensor,
+    mask: Tensor | None,
+    memory_mask: Tensor | None,
+    cache: Any,
+    weight: Tensor,
+) -> None:
+    """As of an encoder, and the encoder's output with its mask."""
+    check_vectors(who, "x", x, d_model, weight)
+    check_vectors(who, "memory", memory, d_model, weight)
+    if x.ndim != memory.ndim:
+        given = f"x {tuple(x.shape)}, memory {tuple(memory.shape)}"
+        raise ValueError(f"{who}: x and memory must agree in their leading axes, got {given}.")
+    for axis in range(x.ndim - 2):
+        check_same_size(who, "batch", x=(x, axis), memory=(memory, axis))
+    check_encoder_inputs(who, d_model, x, mask, cache, weight)
+    check_mask(who, memory_mask, (*x.shape[:-1], memory.shape[-2]), "(..., n, n_k)", x=x)
+
+
+def check_caches(who: str, cache: Sequence[object] | None, num_layers: int) -> None:
+    """One cache for each layer."""
+    if cache is not None and len(cache) != num_layers:
+        raise ValueError(f"{who}: cache must hold one for each of the {num_layers} layers, got {len(cache)}.")
+
+
+def check_layers(who: str, num_layers: object) -> tuple[int, int]:
+    """One number for encoder and decoder both, or a pair."""
+    encoder, decoder = num_layers if isinstance(num_layers, tuple) and len(num_layers) == 2 else (num_layers,) * 2
+    for number in (encoder, decoder):
+        if isinstance(number, bool) or not isinstance(number, int):
+            given = f"{num_layers!r}"
+            raise TypeError(f"{who}: num_layers must be an int, or a pair (encoder, decoder) of two, got {given}.")
+        check_at_least(who, 1, num_layers=number)
+    return encoder, decoder  # pyright: ignore[reportReturnType]
+
+
+def check_tie(who: str, tie: str, source_vocab_size: int, target_vocab_size: int) -> None:
+    """Two embeddings share a table only if they are of one size."""
+    check_choice(who, "tie", tie, ("none", "output", "all"))
+    if tie == "all" and source_vocab_size != target_vocab_size:
+        given = f"source_vocab_size={source_vocab_size} and target_vocab_size={target_vocab_size}"
+        raise ValueError(f"{who}: tie='all' needs one vocabulary size, got {given}.")

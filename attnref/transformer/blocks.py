@@ -5,39 +5,18 @@ from typing import Literal
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from attnref._checks import check_mask, check_same_size
 from attnref.attention.multi_head import MultiHeadAttention
 from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.protocols import Attend
-from attnref.transformer._checks import check_block, check_vectors
+from attnref.transformer._checks import check_block, check_decoder_inputs, check_encoder_inputs
+from attnref.transformer._residual import Residual
+from attnref.transformer.cache import DecoderCache, KeyValueCache, MemoryCache
 from attnref.transformer.feed_forward import Activation, FeedForward
 
 Norm = Literal["post", "pre"]
 
 
-class _Residual(nn.Module):
-    """Adds the output of a sublayer to its input, with the normalization after the sum or before the sublayer."""
-
-    def __init__(self, d_model: int, dropout: float, norm: Norm) -> None:
-        super().__init__()
-        self.d_model, self.norm = d_model, norm
-        self.dropout = nn.Dropout(dropout)
-
-    def _before(self, norm: nn.LayerNorm, x: Tensor) -> Tensor:
-        return norm(x) if self.norm == "pre" else x
-
-    def _after(self, norm: nn.LayerNorm, x: Tensor, sublayer: Tensor) -> Tensor:
-        x = x + self.dropout(sublayer)
-        return norm(x) if self.norm == "post" else x
-
-    def reset_parameters(self) -> None:
-        """Draw all weights anew, as they were drawn when the Module was made."""
-        for child in self.children():
-            if isinstance(child, MultiHeadAttention | FeedForward | nn.LayerNorm):
-                child.reset_parameters()
-
-
-class EncoderBlock(_Residual):
+class EncoderBlock(Residual):
     r"""Let positions attend to each other, then transform each: two sublayers, each added to its input and normalized.
 
     $$ \text{post:}\quad y = \operatorname{LayerNorm}(x + \operatorname{Sublayer}(x)) \qquad
@@ -94,13 +73,18 @@ class EncoderBlock(_Residual):
         self.feed_forward_norm = nn.LayerNorm(d_model)
 
     def forward(
-        self, x: Float[Tensor, "*batch n d_model"], mask: Bool[Tensor, "*#batch #n #n"] | None = None
-    ) -> tuple[Float[Tensor, "*batch n d_model"], Float[Tensor, "*batch h n n"] | None]:
+        self,
+        x: Float[Tensor, "*batch n d_model"],
+        mask: Bool[Tensor, "*#batch #n #n_k"] | None = None,
+        *,
+        cache: KeyValueCache | None = None,
+    ) -> tuple[Float[Tensor, "*batch n d_model"], Float[Tensor, "*batch h n n_k"] | None]:
         """Apply both sublayers.
 
         Args:
             x: One vector for each position.
-            mask: True = may attend.
+            mask: True = may attend. n_k = n, or with a cache all positions so far.
+            cache: Keys and values of the positions before x; those of x are added to it.
 
         Returns:
             x: One vector for each position.
@@ -110,18 +94,17 @@ class EncoderBlock(_Residual):
             TypeError: x and the weights are not of one floating dtype, or the mask is not bool.
             ValueError: x is not (..., n, d_model), or the mask does not broadcast to (..., n, n).
         """
-        check_vectors("EncoderBlock", "x", x, self.d_model, self.feed_forward_norm.weight)
-        check_mask("EncoderBlock", mask, (*x.shape[:-1], x.shape[-2]), "(..., n, n)", x=x)
+        check_encoder_inputs("EncoderBlock", self.d_model, x, mask, cache, self.feed_forward_norm.weight)
 
         y = self._before(self.self_attention_norm, x)
-        attended, weights = self.self_attention(y, y, y, mask)
+        attended, weights = _attend(self.self_attention, y, y, mask, cache)
         x = self._after(self.self_attention_norm, x, attended)
 
         y = self._before(self.feed_forward_norm, x)
         return self._after(self.feed_forward_norm, x, self.feed_forward(y)), weights
 
 
-class DecoderBlock(_Residual):
+class DecoderBlock(Residual):
     r"""As an encoder block, with a sublayer in between that attends to the encoder's output.
 
     Args:
@@ -181,11 +164,13 @@ class DecoderBlock(_Residual):
         self,
         x: Float[Tensor, "*batch n d_model"],
         memory: Float[Tensor, "*batch n_k d_model"],
-        mask: Bool[Tensor, "*#batch #n #n"] | None = None,
+        mask: Bool[Tensor, "*#batch #n #n_past"] | None = None,
         memory_mask: Bool[Tensor, "*#batch #n #n_k"] | None = None,
+        *,
+        cache: DecoderCache | None = None,
     ) -> tuple[
         Float[Tensor, "*batch n d_model"],
-        Float[Tensor, "*batch h n n"] | None,
+        Float[Tensor, "*batch h n n_past"] | None,
         Float[Tensor, "*batch h n n_k"] | None,
     ]:
         """Apply the three sublayers.
@@ -195,6 +180,7 @@ class DecoderBlock(_Residual):
             memory: The encoder's output, keys and values at once.
             mask: True = may attend, among the decoder's positions. A decoder that writes takes a causal mask.
             memory_mask: True = may attend, to the encoder's output.
+            cache: Keys and values of the positions so far (n_past with those of x), and of the memory.
 
         Returns:
             x: One vector for each position.
@@ -206,29 +192,26 @@ class DecoderBlock(_Residual):
             ValueError: x or memory is not (..., n, d_model), they do not agree in their leading axes, or a mask does
                 not broadcast.
         """
-        self._check(x, memory, mask, memory_mask)
+        inputs, past = (x, memory, mask, memory_mask), cache and cache.past
+        check_decoder_inputs("DecoderBlock", self.d_model, *inputs, past, self.feed_forward_norm.weight)
 
         y = self._before(self.self_attention_norm, x)
-        attended, weights = self.self_attention(y, y, y, mask)
+        attended, weights = _attend(self.self_attention, y, y, mask, cache and cache.past)
         x = self._after(self.self_attention_norm, x, attended)
 
         y = self._before(self.cross_attention_norm, x)
-        attended, cross_weights = self.cross_attention(y, memory, memory, memory_mask)
+        attended, cross_weights = _attend(self.cross_attention, y, memory, memory_mask, cache and cache.memory)
         x = self._after(self.cross_attention_norm, x, attended)
 
         y = self._before(self.feed_forward_norm, x)
         return self._after(self.feed_forward_norm, x, self.feed_forward(y)), weights, cross_weights
 
-    def _check(self, x: Tensor, memory: Tensor, mask: Tensor | None, memory_mask: Tensor | None) -> None:
-        who = "DecoderBlock"
-        for name, tensor in (("x", x), ("memory", memory)):
-            check_vectors(who, name, tensor, self.d_model, self.feed_forward_norm.weight)
-        if x.ndim != memory.ndim:
-            raise ValueError(
-                f"{who}: x and memory must agree in their leading axes, "
-                f"got x {tuple(x.shape)}, memory {tuple(memory.shape)}."
-            )
-        for axis in range(x.ndim - 2):
-            check_same_size(who, "batch", x=(x, axis), memory=(memory, axis))
-        check_mask(who, mask, (*x.shape[:-1], x.shape[-2]), "(..., n, n)", x=x)
-        check_mask(who, memory_mask, (*x.shape[:-1], memory.shape[-2]), "(..., n, n_k)", x=x)
+
+def _attend(
+    attention: MultiHeadAttention,
+    x: Tensor,
+    memory: Tensor,
+    mask: Tensor | None,
+    cache: KeyValueCache | MemoryCache | None,
+) -> tuple[Tensor, Tensor | None]:
+    return attention(x, memory, memory, mask) if cache is None else cache.attend(attention, x, memory, mask)

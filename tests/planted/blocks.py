@@ -1,15 +1,9 @@
 """Deliberate mistakes in encoder and decoder blocks: what, the right text, the wrong one."""
 
 TESTS = ("transformer/test_blocks.py",)
-CROSS = "self.cross_attention(y, memory, memory, memory_mask)"
+CROSS = "_attend(self.cross_attention, y, memory, memory_mask, cache and cache.memory)"
 MISTAKES = {
     "transformer/blocks.py": [
-        ("pre for post", 'return norm(x) if self.norm == "pre" else x', 'return norm(x) if self.norm == "post" else x'),
-        ("normalized before and after", 'return norm(x) if self.norm == "post" else x', "return norm(x)"),
-        ("never normalized after", 'return norm(x) if self.norm == "post" else x', "return x"),
-        ("residual left out", "x = x + self.dropout(sublayer)", "x = self.dropout(sublayer)"),
-        ("residual dropped too", "x = x + self.dropout(sublayer)", "x = self.dropout(x + sublayer)"),
-        ("no dropout", "x = x + self.dropout(sublayer)", "x = x + sublayer"),
         (
             "normalized input added",
             "x = self._after(self.self_attention_norm, x, attended)",
@@ -26,12 +20,16 @@ MISTAKES = {
             "self._after(self.self_attention_norm, x, self.feed_forward(y))",
         ),
         ("feed-forward of what is not normalized", "self.feed_forward(y)", "self.feed_forward(x)"),
-        ("mask not passed on", "self.self_attention(y, y, y, mask)", "self.self_attention(y, y, y)"),
-        ("masks swapped", CROSS, "self.cross_attention(y, memory, memory, mask)"),
-        ("memory not masked", CROSS, "self.cross_attention(y, memory, memory)"),
-        ("queries from the encoder", CROSS, "self.cross_attention(memory, y, y)"),
-        ("values from the decoder", CROSS, "self.cross_attention(y, memory, y, memory_mask)"),
-        ("cross-attention to itself", CROSS, "self.cross_attention(y, y, y, mask)"),
+        (
+            "mask not passed on",
+            "_attend(self.self_attention, y, y, mask, ",
+            "_attend(self.self_attention, y, y, None, ",
+        ),
+        ("masks swapped", CROSS, CROSS.replace("memory_mask", "mask")),
+        ("memory not masked", CROSS, CROSS.replace("memory_mask", "None")),
+        ("queries from the encoder", CROSS, CROSS.replace("y, memory,", "memory, y,")),
+        ("values from the decoder", "attention(x, memory, memory, mask) if", "attention(x, memory, x, mask) if"),
+        ("cross-attention to itself", CROSS, CROSS.replace("memory, memory_mask", "y, mask")),
         (
             "weights of the wrong attention",
             "self.feed_forward(y)), weights, cross_weights",
@@ -51,26 +49,6 @@ MISTAKES = {
             "cross_attend = attend if cross_attend is None else cross_attend",
             "cross_attend = attend",
         ),
-        ("dropout not passed on", "nn.Dropout(dropout)", "nn.Dropout(0.0)"),
-        ("norms not drawn anew", "MultiHeadAttention | FeedForward | nn.LayerNorm", "MultiHeadAttention | FeedForward"),
-        ("attentions not drawn anew", "MultiHeadAttention | FeedForward | nn.LayerNorm", "FeedForward | nn.LayerNorm"),
-        (
-            "x not checked",
-            '        check_vectors("EncoderBlock", "x", x, self.d_model, self.feed_forward_norm.weight)\n',
-            "",
-        ),
-        (
-            "mask not checked",
-            '        check_mask("EncoderBlock", mask, (*x.shape[:-1], x.shape[-2]), "(..., n, n)", x=x)\n',
-            "",
-        ),
-        (
-            "memory's mask not checked",
-            '        check_mask(who, memory_mask, (*x.shape[:-1], memory.shape[-2]), "(..., n, n_k)", x=x)\n',
-            "",
-        ),
-        ("batches not checked", 'check_same_size(who, "batch", x=(x, axis), memory=(memory, axis))', "pass"),
-        ("axes not compared", "if x.ndim != memory.ndim:", "if False:"),
     ],
     "transformer/_checks.py": [
         ("sizes not checked", "    check_at_least(who, 1, d_model=d_model, num_heads=num_heads, d_ff=d_ff)\n", ""),
@@ -80,5 +58,29 @@ MISTAKES = {
         ("norm not checked", '    check_choice(who, "norm", norm, NORMS)\n', ""),
         ("activation not checked", '    check_choice(who, "activation", activation, ("relu", "gelu"))\n', ""),
         ("attend not checked", "        check_attend(who, attend, optional=False)\n", "        pass\n"),
+        ("x not checked", '    check_vectors(who, "x", x, d_model, weight)\n    past', "    past"),
+        (
+            "mask not checked",
+            "    check_mask(who, mask, (*x.shape[:-1], past + x.shape[-2]), form, x=x)\n",
+            "",
+        ),
+        (
+            "memory's mask not checked",
+            '    check_mask(who, memory_mask, (*x.shape[:-1], memory.shape[-2]), "(..., n, n_k)", x=x)\n',
+            "",
+        ),
+        ("batches not checked", 'check_same_size(who, "batch", x=(x, axis), memory=(memory, axis))', "pass"),
+        ("axes not compared", "if x.ndim != memory.ndim:", "if False:"),
+    ],
+    "transformer/_residual.py": [
+        ("dropout not passed on", "nn.Dropout(dropout)", "nn.Dropout(0.0)"),
+        ("pre for post", 'return norm(x) if self.norm == "pre" else x', 'return norm(x) if self.norm == "post" else x'),
+        ("normalized before and after", 'return norm(x) if self.norm == "post" else x', "return norm(x)"),
+        ("never normalized after", 'return norm(x) if self.norm == "post" else x', "return x"),
+        ("residual left out", "x = x + self.dropout(sublayer)", "x = self.dropout(sublayer)"),
+        ("residual dropped too", "x = x + self.dropout(sublayer)", "x = self.dropout(x + sublayer)"),
+        ("no dropout", "x = x + self.dropout(sublayer)", "x = x + sublayer"),
+        ("norms not drawn anew", "MultiHeadAttention | FeedForward | nn.LayerNorm", "MultiHeadAttention | FeedForward"),
+        ("attentions not drawn anew", "MultiHeadAttention | FeedForward | nn.LayerNorm", "FeedForward | nn.LayerNorm"),
     ],
 }

@@ -27,7 +27,7 @@ MISTAKES = {
             "output.mean(-3).repeat_interleave(self.num_heads, -1)",
         ),
         ("heads attended to instead of positions", ".transpose(-3, -2)", ""),
-        ("output projection left out", "spoil(self.output_proj(joined), lost)", "spoil(joined, lost)"),
+        ("output projection left out", "return self.output_proj(joined)", "return joined"),
         ("values' projection for the keys", "self.key_proj(key)", "self.value_proj(key)"),
         ("keys' projection for the values", "self.value_proj(value)", "self.key_proj(value)"),
         ("keys taken for values", "self.value_proj(value)", "self.value_proj(key)"),
@@ -36,8 +36,8 @@ MISTAKES = {
         ("mask not passed on", "None if mask is None else mask.unsqueeze(-3)", "None"),
         (
             "weights averaged over the heads",
-            "self.output_proj(joined), lost), weights",
-            "self.output_proj(joined), lost), None if weights is None else weights.mean(-3)",
+            "self.output_proj(joined), weights",
+            "self.output_proj(joined), None if weights is None else weights.mean(-3)",
         ),
         ("another attention left out", "self.attend(q, ", "scaled_dot_product_attention(q, "),
         (
