@@ -11,7 +11,7 @@ from attnref.tasks import _weights
 from attnref.tasks._device import usable
 from attnref.tasks._task import find
 
-TASKS = ("dates", "digit_rows", "digit_patches")
+TASKS = ("dates", "dates_transformer", "digit_rows", "digit_patches")
 
 __all__ = ["TASKS", "device", "load"]
 
@@ -31,7 +31,8 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
             "efficient".
 
     Returns:
-        The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader], for "digit_rows" a
+        The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader], for
+        "dates_transformer" a [DateTransformer][attnref.tasks.dates_transformer.DateTransformer], for "digit_rows" a
         [RowReader][attnref.tasks.digit_rows.RowReader], for "digit_patches" a
         [PatchReader][attnref.tasks.digit_patches.PatchReader].
 

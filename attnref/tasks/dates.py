@@ -11,7 +11,7 @@ from attnref import AdditiveAttention, LuongAttention, Seq2Seq
 from attnref._checks import check_at_least, check_choice
 from attnref.tasks import _recipe, _weights
 from attnref.tasks._task import Option, Shipped, Task
-from attnref.tasks.dates_data import PARTS, Sample, characters, held_out_samples, training_batches
+from attnref.tasks.dates_data import PARTS, Sample, characters, encode, held_out_samples, training_batches
 
 STEPS, BATCH, RATE = 300, 128, 4e-3
 Scored = Literal["additive", "dot", "general", "concat"]
@@ -100,22 +100,9 @@ class DateReader(nn.Module):
 
     def encode(self, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Tokens of the texts, (batch, n), zero for padding; and their token mask, True for a character."""
-        for text in texts:
-            self._check(text)
-        n = max(map(len, texts))
-        rows = [[self.token[c] for c in text] + [0] * (n - len(text)) for text in texts]
-        source = torch.tensor(rows, device=self.model.decoder.bridge.weight.device)
-        return source, source != 0
-
-    def _check(self, text: str) -> None:
-        if not isinstance(text, str):
-            raise TypeError(f"DateReader: text must be a str, got {type(text).__name__}.")
-        if not text:
-            raise ValueError("DateReader: text must hold at least one character, got ''.")
-        for position, character in enumerate(text):
-            if character not in self.token:
-                rule = "text must be written with the characters of the training dates"
-                raise ValueError(f"DateReader: {rule}, got {character!r} at position {position} of {text!r}.")
+        source, mask = encode("DateReader", texts, self.token)
+        device = self.model.decoder.bridge.weight.device
+        return source.to(device), mask.to(device)
 
     def save(self, path: str | Path) -> None:
         """Write the weights, in half precision, to a safetensors file that `attnref.tasks.load` reads."""

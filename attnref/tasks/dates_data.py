@@ -3,9 +3,12 @@
 import datetime
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
 
 from attnref._checks import check_choice
 from attnref.tasks._extra import extra
@@ -123,3 +126,24 @@ def characters() -> str:
     year = [datetime.date(2000, 1, 1) + datetime.timedelta(n) for n in range(366)]  # every month's and weekday's name
     texts = (write(day, locale, style).text for day in year for locale in LOCALES for style in STYLES)
     return "".join(sorted(set("0123456789").union(*texts)))
+
+
+def encode(who: str, texts: Sequence[str], token: Mapping[str, int]) -> tuple[Tensor, Tensor]:
+    """Tokens of the texts, (batch, n), zero for padding; and their token mask, True for a character.
+
+    Raises:
+        TypeError: A text is no string.
+        ValueError: A text is empty, or has a character without a token.
+    """
+    for text in texts:
+        if not isinstance(text, str):
+            raise TypeError(f"{who}: text must be a str, got {type(text).__name__}.")
+        if not text:
+            raise ValueError(f"{who}: text must hold at least one character, got ''.")
+        for position, character in enumerate(text):
+            if character not in token:
+                rule = "text must be written with the characters of the training dates"
+                raise ValueError(f"{who}: {rule}, got {character!r} at position {position} of {text!r}.")
+    n = max(map(len, texts))
+    source = torch.tensor([[token[c] for c in text] + [0] * (n - len(text)) for text in texts])
+    return source, source != 0

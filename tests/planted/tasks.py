@@ -3,6 +3,7 @@
 TESTS = (
     "tasks/test_digits_data.py",
     "tasks/test_dates.py",
+    "tasks/test_dates_transformer.py",
     "tasks/test_subwords.py",
     "tasks/test_digit_rows.py",
     "tasks/test_digit_patches.py",
@@ -61,6 +62,15 @@ MISTAKES = {
         ("padding read", "target[:, :-1], mask)", "target[:, :-1])"),
         ("weights on padding kept", "w[:, : len(text)]", "w"),
         ("share of the wrong digits", "sample.spans[part]", 'sample.spans["year"]'),
+    ],
+    "tasks/dates_transformer.py": [
+        ("first batch measured alone", "range(0, len(samples), batch)", "range(0, batch, batch)"),
+        ("decoder fed what it has to say", "reader.model(source, target[:, :-1]", "reader.model(source, target[:, 1:]"),
+        ("padding read", "target[:, :-1], mask)", "target[:, :-1])"),
+        ("weights on padding kept", "w[..., : len(text)]", "w"),
+        ("weights of the steps after", "tokens[:, :-1], mask, return", "tokens[:, 1:], mask, return"),
+        ("share of the wrong digits", "sample.spans[part]", 'sample.spans["year"]'),
+        ("weights of the decoder alone", "weights.cross, dim=1", "weights.decoder, dim=1"),
     ],
     "tasks/_recipe.py": [
         ("gradients added up", "optimizer.zero_grad()", "pass"),

@@ -82,7 +82,7 @@ def test_lists_the_tasks(capsys):
     )
     assert [line.split()[0] for line in lines] == list(tasks.TASKS)
     for line, name in zip(lines, tasks.TASKS, strict=True):
-        assert line == f"{name:<13} {find(name).about}"
+        assert line == f"{name:<{max(map(len, tasks.TASKS))}} {find(name).about}"
 
 
 @pytest.mark.parametrize("name", tasks.TASKS)
