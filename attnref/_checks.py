@@ -175,24 +175,24 @@ def check_choice(who: str, name: str, given: str, choices: Sequence[str]) -> Non
         raise ValueError(f"{who}: {name} must be one of {', '.join(map(repr, choices))}, got {given!r}.")
 
 
-def check_attend(who: str, attend: object, *, optional: bool = True) -> None:
+def check_attend(who: str, attend: object, *, optional: bool = True, name: str = "attend") -> None:
     """`attend` can be called as the protocol says; None, where it is allowed, means no attention."""
     protocol = "(query, key, value, mask) -> (output, weights)"
     if isinstance(attend, type):
         raise TypeError(
-            f"{who}: attend must be a function or an instance {protocol}, "
+            f"{who}: {name} must be a function or an instance {protocol}, "
             f"got the class {attend.__name__}; make one first: {attend.__name__}(...)."
         )
     if optional and attend is None:
         return
     if not callable(attend):
         kind = "None or a callable" if optional else "a callable"
-        raise TypeError(f"{who}: attend must be {kind} {protocol}, got {attend!r}.")
+        raise TypeError(f"{who}: {name} must be {kind} {protocol}, got {attend!r}.")
     if isinstance(attend, nn.MultiheadAttention):
         hint = "its masks are True where attnref's are False; MultiHeadAttention.from_torch takes its weights"
-        raise TypeError(f"{who}: attend must be a callable {protocol}, got a torch.nn.MultiheadAttention: {hint}.")
+        raise TypeError(f"{who}: {name} must be a callable {protocol}, got a torch.nn.MultiheadAttention: {hint}.")
     if isinstance(attend, nn.Module) and type(attend).forward is nn.Module.forward:
-        raise TypeError(f"{who}: attend must be a callable {protocol}, got {kind_of(attend)}, which has no forward.")
+        raise TypeError(f"{who}: {name} must be a callable {protocol}, got {kind_of(attend)}, which has no forward.")
     call = attend.forward if isinstance(attend, nn.Module) else attend
     try:
         signature = inspect.signature(call)
@@ -201,9 +201,8 @@ def check_attend(who: str, attend: object, *, optional: bool = True) -> None:
     try:
         signature.bind(None, None, None, None)
     except TypeError:
-        name = getattr(attend, "__name__", type(attend).__name__)
-        given = f"{name}({', '.join(signature.parameters)})"
-        raise TypeError(f"{who}: attend must take (query, key, value, mask), got {given}.") from None
+        given = f"{getattr(attend, '__name__', type(attend).__name__)}({', '.join(signature.parameters)})"
+        raise TypeError(f"{who}: {name} must take (query, key, value, mask), got {given}.") from None
 
 
 def check_attended(who: str, result: object, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor | None]:

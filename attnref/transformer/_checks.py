@@ -30,8 +30,8 @@ def check_block(
     check_dropout(who, dropout)
     check_choice(who, "norm", norm, NORMS)
     check_choice(who, "activation", activation, ("relu", "gelu"))
-    for attend in attends.values():
-        check_attend(who, attend, optional=False)
+    for name, attend in attends.items():
+        check_attend(who, attend, optional=False, name=name)
 
 
 def check_dropout(who: str, dropout: float) -> None:
@@ -78,9 +78,14 @@ def check_decoder_inputs(
     check_mask(who, memory_mask, (*x.shape[:-1], memory.shape[-2]), "(..., n, n_k)", x=x)
 
 
-def check_caches(who: str, cache: Sequence[object] | None, num_layers: int) -> None:
-    """One cache for each layer."""
-    if cache is not None and len(cache) != num_layers:
+def check_caches(who: str, cache: Sequence[object] | None, num_layers: int, kind: type) -> None:
+    """One cache for each layer, of the kind that its block takes."""
+    if cache is None:
+        return
+    given = ", ".join(kind_of(one) for one in cache) if isinstance(cache, list | tuple) else kind_of(cache)
+    if not isinstance(cache, list | tuple) or not all(isinstance(one, kind) for one in cache):
+        raise TypeError(f"{who}: cache must be a list of {kind.__name__}, one for each layer, got {given}.")
+    if len(cache) != num_layers:
         raise ValueError(f"{who}: cache must hold one for each of the {num_layers} layers, got {len(cache)}.")
 
 

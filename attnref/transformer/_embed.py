@@ -5,7 +5,8 @@ from typing import Literal
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from attnref._checks import check_choice
+from attnref._checks import check_at_least, check_choice
+from attnref.sequence._checks import check_tokens
 from attnref.transformer.positions import LearnedPositions, SinusoidalPositions, TokenEmbedding
 
 Positions = Literal["sinusoidal", "learned", "none"]
@@ -30,6 +31,17 @@ class Embed(nn.Module):
         x = self.tokens(tokens)
         return self.dropout(x if self.positions is None else self.positions(x, offset=offset))
 
+    def check(self, who: str, name: str, tokens: Tensor, offset: int = 0) -> None:
+        """The tokens are in the vocabulary, on the device of the weights, and there is a position for each."""
+        check_tokens(who, name, tokens, self.tokens.vocab_size)
+        if tokens.device != self.tokens.weight.device:
+            given = f"{name} on {tokens.device}, weights on {self.tokens.weight.device}"
+            raise ValueError(f"{who}: {name} must be on the device of the weights, got {given}.")
+        n = offset + tokens.shape[1]
+        if isinstance(self.positions, LearnedPositions) and n > self.positions.max_positions:
+            most = self.positions.max_positions
+            raise ValueError(f"{who}: {name} must hold at most max_positions={most} tokens, got {n}.")
+
     def reset_parameters(self) -> None:
         """Draw all weights anew."""
         self.tokens.reset_parameters()
@@ -43,3 +55,5 @@ def check_positions(who: str, positions: str, max_positions: int | None) -> None
     if (max_positions is not None) != (positions == "learned"):
         rule = "max_positions must be given for learned positions, and for no others"
         raise ValueError(f"{who}: {rule}, got positions={positions!r} and max_positions={max_positions}.")
+    if max_positions is not None:
+        check_at_least(who, 1, max_positions=max_positions)

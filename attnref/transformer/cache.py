@@ -6,8 +6,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attnref._checks import check_at_least
+from attnref._checks import check_at_least, check_mask
 from attnref.attention.multi_head import MultiHeadAttention
+from attnref.transformer._checks import check_vectors
 
 
 class KeyValueCache:
@@ -66,9 +67,14 @@ class KeyValueCache:
             output, weights: As of `MultiHeadAttention`.
 
         Raises:
-            ValueError: Leading axes are not those of the first call.
+            TypeError: The inputs and the weights are not of one floating dtype, or the mask is not bool.
+            ValueError: The inputs are not (..., n, d_model), the mask does not broadcast, leading axes are not those of
+                the first call, or a gradient would have to pass.
         """
-        k, v = self._append(*attention.project(key, key))
+        _check("KeyValueCache", attention, query, key)
+        n_k = self.length + key.shape[-2]
+        check_mask("KeyValueCache", mask, (*query.shape[:-1], n_k), "(..., n, n_k)", query=query)
+        k, v = self._append(*attention.project(key, key))  # what is refused is refused before
         return attention.attend_projected(query, k, v, mask)
 
     def select(self, rows: Int[Tensor, " rows"]) -> None:
@@ -127,6 +133,9 @@ class MemoryCache:
         mask: Bool[Tensor, "*#batch #n #n_k"] | None = None,
     ) -> tuple[Float[Tensor, "*batch n d_model"], Float[Tensor, "*batch h n n_k"] | None]:
         """Attend to the encoder's output; `key` is read at the first call alone. Else as `KeyValueCache.attend`."""
+        _check("MemoryCache", attention, query, key)
+        n_k = key.shape[-2] if self.projected is None else self.projected[0].shape[-2]
+        check_mask("MemoryCache", mask, (*query.shape[:-1], n_k), "(..., n, n_k)", query=query)
         if self.projected is None:
             self.projected = attention.project(key, key)
         return attention.attend_projected(query, *self.projected, mask)
@@ -153,3 +162,8 @@ class DecoderCache(NamedTuple):
         """Keep these samples of the batch, in this order; one may be kept several times."""
         self.past.select(rows)
         self.memory.select(rows)
+
+
+def _check(who: str, attention: MultiHeadAttention, query: Tensor, key: Tensor) -> None:
+    for name, x in (("query", query), ("key", key)):
+        check_vectors(who, name, x, attention.d_model, attention.query_proj.weight)

@@ -119,7 +119,7 @@ class TransformerDecoder(nn.Module):
         Raises:
             TypeError, ValueError: As of `DecoderBlock`.
         """
-        check_caches("TransformerDecoder", cache, len(self.layers))
+        check_caches("TransformerDecoder", cache, len(self.layers), DecoderCache)
         past = cache[0].past if cache else None
         inputs, weight = (x, memory, mask, memory_mask), next(self.parameters())
         check_decoder_inputs("TransformerDecoder", self.d_model, *inputs, past, weight)

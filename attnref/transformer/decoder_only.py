@@ -10,7 +10,7 @@ from attnref._checks import check_at_least, check_choice
 from attnref.attention.masks import causal_mask
 from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.protocols import Attend
-from attnref.sequence._checks import check_token_mask, check_tokens
+from attnref.sequence._checks import check_token_mask
 from attnref.sequence._reading import Reading
 from attnref.transformer._checks import check_block
 from attnref.transformer._embed import Embed, Positions, check_positions
@@ -110,9 +110,10 @@ class DecoderOnlyTransformer(nn.Module):
 
         Raises:
             TypeError: The tokens are not integers, or the token mask is not bool.
-            ValueError: Tokens or token mask are of the wrong shape, or a token is outside the vocabulary.
+            ValueError: Tokens or token mask are of the wrong shape or on the wrong device, a token is outside the
+                vocabulary, or there are more tokens than learned positions.
         """
-        check_tokens("DecoderOnlyTransformer", "tokens", tokens, self.embed.tokens.vocab_size)
+        self.embed.check("DecoderOnlyTransformer", "tokens", tokens)
         check_token_mask("DecoderOnlyTransformer", "token_mask", token_mask, tokens)
 
         mask = causal_mask(tokens.shape[1], device=tokens.device)  # (n, n)
@@ -145,8 +146,8 @@ class DecoderOnlyTransformer(nn.Module):
 
     def _next(self, tokens: Tensor, caches: Sequence[KeyValueCache] | None) -> Tensor:
         """The logits of the token after these."""
-        check_tokens("DecoderOnlyTransformer", "tokens", tokens, self.embed.tokens.vocab_size)
         n, past = tokens.shape[1], caches[0].length if caches else 0
+        self.embed.check("DecoderOnlyTransformer", "tokens", tokens, past)
         mask = causal_mask(n, past + n, offset=past, device=tokens.device) if n > 1 else None
         x, _ = self.blocks(self.embed(tokens, offset=past), mask, cache=caches)
         return self._logits(x[:, -1])

@@ -97,7 +97,7 @@ class TransformerEncoder(nn.Module):
         Raises:
             TypeError, ValueError: As of `EncoderBlock`.
         """
-        check_caches("TransformerEncoder", cache, len(self.layers))
+        check_caches("TransformerEncoder", cache, len(self.layers), KeyValueCache)
         past = cache[0] if cache else None
         check_encoder_inputs("TransformerEncoder", self.d_model, x, mask, past, next(self.parameters()))
 

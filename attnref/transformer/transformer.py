@@ -11,7 +11,7 @@ from attnref._checks import check_at_least, check_same_size
 from attnref.attention.masks import causal_mask
 from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.protocols import Attend
-from attnref.sequence._checks import check_token_mask, check_tokens
+from attnref.sequence._checks import check_token_mask
 from attnref.sequence._reading import Reading
 from attnref.transformer._checks import check_block, check_layers, check_tie
 from attnref.transformer._embed import Embed, Positions, check_positions
@@ -152,7 +152,8 @@ class Transformer(nn.Module):
 
         Raises:
             TypeError: The tokens are not integers, or a token mask is not bool.
-            ValueError: Tokens or token masks are of the wrong shape, or a token is outside its vocabulary.
+            ValueError: Tokens or token masks are of the wrong shape or on the wrong device, a token is outside its
+                vocabulary, or there are more tokens than learned positions.
         """
         self._check(source, target, source_token_mask, target_token_mask)
 
@@ -193,7 +194,7 @@ class Transformer(nn.Module):
         Raises:
             TypeError, ValueError: As of `forward`, or the capacity is not an int from 1 on.
         """
-        check_tokens("Transformer.start", "source", source, self.source_embed.tokens.vocab_size)
+        self.source_embed.check("Transformer.start", "source", source)
         check_token_mask("Transformer.start", "source_token_mask", source_token_mask, source)
         check_at_least("Transformer.start", 1, capacity=capacity)
 
@@ -211,9 +212,9 @@ class Transformer(nn.Module):
         self, tokens: Tensor, caches: Sequence[DecoderCache] | None, memory: Tensor, memory_mask: Tensor | None
     ) -> Tensor:
         """The logits of the token after these."""
-        check_tokens("Transformer", "tokens", tokens, self.target_embed.tokens.vocab_size)
-        check_same_size("Transformer", "batch", tokens=(tokens, 0), source=(memory, 0))
         n, past = tokens.shape[1], caches[0].past.length if caches else 0
+        self.target_embed.check("Transformer", "tokens", tokens, past)
+        check_same_size("Transformer", "batch", tokens=(tokens, 0), memory=(memory, 0))
         mask = causal_mask(n, past + n, offset=past, device=tokens.device) if n > 1 else None
         x = self.target_embed(tokens, offset=past)
         x, _ = self.decoder(x, memory, mask, memory_mask, cache=caches)
@@ -227,8 +228,8 @@ class Transformer(nn.Module):
     def _check(
         self, source: Tensor, target: Tensor, source_token_mask: Tensor | None, target_token_mask: Tensor | None
     ) -> None:
-        check_tokens("Transformer", "source", source, self.source_embed.tokens.vocab_size)
-        check_tokens("Transformer", "target", target, self.target_embed.tokens.vocab_size)
+        self.source_embed.check("Transformer", "source", source)
+        self.target_embed.check("Transformer", "target", target)
         check_same_size("Transformer", "batch", source=(source, 0), target=(target, 0))
         check_token_mask("Transformer", "source_token_mask", source_token_mask, source)
         check_token_mask("Transformer", "target_token_mask", target_token_mask, target)

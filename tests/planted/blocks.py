@@ -57,7 +57,7 @@ MISTAKES = {
         ("dropout of one", "0 <= dropout < 1", "0 <= dropout <= 1"),
         ("norm not checked", '    check_choice(who, "norm", norm, NORMS)\n', ""),
         ("activation not checked", '    check_choice(who, "activation", activation, ("relu", "gelu"))\n', ""),
-        ("attend not checked", "        check_attend(who, attend, optional=False)\n", "        pass\n"),
+        ("attend not checked", "        check_attend(who, attend, optional=False, name=name)\n", "        pass\n"),
         ("x not checked", '    check_vectors(who, "x", x, d_model, weight)\n    past', "    past"),
         (
             "mask not checked",

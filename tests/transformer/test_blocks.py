@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from theirs import randomized, torch_layer
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 from torch.func import functional_call, grad, vmap
@@ -25,41 +26,6 @@ from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast
 norms = pytest.mark.parametrize("norm", ["post", "pre"])
 activations = pytest.mark.parametrize("activation", ["relu", "gelu"])
 kinds = pytest.mark.parametrize("kind", [EncoderBlock, DecoderBlock])
-PAIRS = {
-    "self_attention.output_proj": "self_attn.out_proj",
-    "cross_attention.output_proj": "multihead_attn.out_proj",
-    "feed_forward.inner_proj": "linear1",
-    "feed_forward.output_proj": "linear2",
-}
-
-
-def theirs(block, norm, activation="relu"):
-    """torch's layer with the weights of a block of d_model 8, two heads and d_ff 16."""
-    decodes = isinstance(block, DecoderBlock)
-    kind = nn.TransformerDecoderLayer if decodes else nn.TransformerEncoderLayer
-    layer = kind(8, 2, 16, 0.0, activation, norm_first=norm == "pre", batch_first=True, dtype=torch.float64)
-    own = {k: v.double() for k, v in block.state_dict().items()}
-    names = {"self_attention_norm": "norm1", "feed_forward_norm": "norm3" if decodes else "norm2", **PAIRS}
-    names["cross_attention_norm"] = "norm2"
-    weights = {}
-    for name, other in names.items():
-        for end in ("weight", "bias"):
-            if f"{name}.{end}" in own:
-                weights[f"{other}.{end}"] = own[f"{name}.{end}"]
-    for name, other in (("self_attention", "self_attn"), ("cross_attention", "multihead_attn")):
-        for end in ("weight", "bias"):
-            parts = [own.get(f"{name}.{part}_proj.{end}") for part in ("query", "key", "value")]
-            if parts[0] is not None:
-                weights[f"{other}.in_proj_{end}"] = torch.cat(parts)
-    layer.load_state_dict(weights)
-    return layer
-
-
-def randomized(block):
-    """Norms and biases are drawn too, so that none of them can be left out."""
-    for weight in block.parameters():
-        nn.init.normal_(weight, std=0.5)
-    return block.double()
 
 
 def inputs(n=5, n_k=7, batch=2):
@@ -71,7 +37,7 @@ def inputs(n=5, n_k=7, batch=2):
 @pytest.mark.parametrize("masked", [False, True])
 def test_encoder_block_agrees_with_torch(norm, activation, masked):
     block = randomized(EncoderBlock(8, 2, 16, norm=norm, activation=activation))
-    layer, (x, _) = theirs(block, norm, activation), inputs()
+    layer, (x, _) = torch_layer(block), inputs()
     mask = padding_mask([3, 5], 5) & causal_mask(5) if masked else None
     options = {"src_key_padding_mask": ~padding_mask([3, 5], 5)[:, 0], "src_mask": ~causal_mask(5)} if masked else {}
     leaves = [x.clone().requires_grad_() for _ in range(2)]
@@ -89,7 +55,7 @@ def test_encoder_block_agrees_with_torch(norm, activation, masked):
 @pytest.mark.parametrize("masked", [False, True])
 def test_decoder_block_agrees_with_torch(norm, activation, masked):
     block = randomized(DecoderBlock(8, 2, 16, norm=norm, activation=activation))
-    layer, (x, memory) = theirs(block, norm, activation), inputs()
+    layer, (x, memory) = torch_layer(block), inputs()
     masks = (causal_mask(5), padding_mask([7, 4], 7)) if masked else ()
     options = {"tgt_mask": ~causal_mask(5), "memory_key_padding_mask": ~padding_mask([7, 4], 7)[:, 0]} if masked else {}
     leaves = [[t.clone().requires_grad_() for t in (x, memory)] for _ in range(2)]
