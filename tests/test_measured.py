@@ -75,3 +75,16 @@ def test_table_of_scores():
         for score in ("additive", "dot", "general", "concat"):
             each = [100 * run["curve"][at] for run in measures["runs"] if run["score"] == score]
             assert f"{mean(each):.1f} ({min(each):.1f}-{max(each):.1f})" in line
+
+
+@pytest.mark.parametrize("part", measured("transformer_cost")["seconds"])
+def test_table_of_the_parts_of_a_transformer(part):
+    milliseconds = (float(f"{1000 * s:.3g}") for s in measured("transformer_cost")["seconds"][part])
+    assert f"| {part} | {' | '.join(f'{ms:g}' for ms in milliseconds)} |" in page("transformer/cost.md")
+
+
+@pytest.mark.parametrize(("batch", "texts"), [("1", "one text"), ("8", "eight texts")])
+@pytest.mark.parametrize("how", ["with", "without"])
+def test_table_of_tokens_per_second(batch, texts, how):
+    rates = measured("transformer_cost")["tokens per second"][batch][how]
+    assert f"| {texts}, {how} cache | {' | '.join(f'{rate:.0f}' for rate in rates)} |" in page("transformer/cost.md")
