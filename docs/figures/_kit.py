@@ -185,6 +185,12 @@ class Canvas:
         self.text(x + r, y, str(count), size=0.86, weight="bold")
         self.text(x + 2 * r + 6, y, text, ha="left")
 
+    def link(self, block: "Block", text: str, target: str) -> None:
+        """Make a block a link on the page that shows the drawing; `target` is written as that page writes its links."""
+        area = Rectangle((block.x, block.y), block.w, block.h, fc="none", ec="none", lw=0)
+        area.set_gid(f"[{text}]({target})")  # docs/_site/hooks/pictures.py finds it in the SVG
+        self.ax.add_patch(area)
+
     def beside(self, block: "Block", gap: float) -> Point:
         """A point to the right of a block's middle, or to the left if the gap is negative."""
         x, y = block.right if gap > 0 else block.left

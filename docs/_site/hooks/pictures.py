@@ -2,7 +2,8 @@
 
 Each figure is drawn light and dark, and narrow too where its script can. The browser fetches only the one it shows: the
 other scheme's image is not displayed, and lazy images that are not displayed are not fetched. Sizes are given, so
-nothing moves when they arrive.
+nothing moves when they arrive. What the script marked as a link (`Canvas.link`) is one: an image cannot hold it, so it
+lies over the image, as a link of the page, which MkDocs resolves and checks like any other.
 """
 
 import html
@@ -20,6 +21,7 @@ PHONE = "(max-width: 45em)"
 IMAGE = re.compile(r"!\[(?P<alt>[^\]]*)\]\((?:\.\./)*assets/figures/(?P<name>[\w-]+)\.svg\)")
 FENCE = re.compile(r"^[ \t]*(```|~~~)")
 SIZE = re.compile(r'<svg[^>]*?\b(width|height)="([\d.]+)pt"[^>]*?\b(width|height)="([\d.]+)pt"')
+AREA = re.compile(r'<g id="(?P<link>\[[^"]+\]\([^"]+\))">\s*<path d="(?P<path>[^"]+)"')
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
@@ -33,8 +35,30 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def picture(name: str, alt: str, url: str) -> str:
-    """The two schemes of a figure, of which the stylesheet shows one."""
-    return "".join(_one(name, scheme, html.escape(alt), url) for scheme in SCHEMES)
+    """The two schemes of a figure, of which the stylesheet shows one; and its links, if it has any."""
+    shown = "".join(_one(name, scheme, html.escape(alt), url) for scheme in SCHEMES)
+    wide, narrow = (_links(f"{name}{width}.{SCHEMES[0]}.svg") for width in ("", "-narrow"))
+    if not wide:
+        return shown
+    layers = f'<span class="links wide">{wide}</span><span class="links narrow">{narrow}</span>' if narrow else wide
+    return f'<span class="linked">{shown}{layers}</span>'
+
+
+def _links(file: str) -> str:
+    """The links of a drawing, in Markdown, each placed over its box in percent of the drawing."""
+    if not (FIGURES / file).is_file():
+        return ""
+    drawing = (FIGURES / file).read_text(encoding="utf-8")
+    width, height = _points(file)
+    links = []
+    for found in AREA.finditer(drawing):
+        numbers = [float(number) for number in re.findall(r"-?[\d.]+", found["path"])]
+        (left, right), (top, bottom) = ((min(side), max(side)) for side in (numbers[::2], numbers[1::2]))
+        across = {"left": left / width, "width": (right - left) / width}
+        down = {"top": top / height, "height": (bottom - top) / height}
+        style = "; ".join(f"{side}: {100 * part:.2f}%" for side, part in (across | down).items())
+        links.append(f'{found["link"]}{{ style="{style}" }}')
+    return "".join(links)
 
 
 def _one(name: str, scheme: str, alt: str, url: str) -> str:
@@ -51,7 +75,12 @@ def _address(file: str, url: str) -> str:
 
 
 def _size(file: str) -> str:
-    """Width and height in pixels, from the file's own points."""
+    """Width and height in pixels."""
+    return " ".join(f'{side}="{round(p * 4 / 3)}"' for side, p in zip(("width", "height"), _points(file), strict=True))
+
+
+def _points(file: str) -> tuple[float, float]:
+    """Width and height in points, as the file says them."""
     try:
         start = (FIGURES / file).read_text(encoding="utf-8")[:2000]
     except FileNotFoundError as error:
@@ -60,4 +89,4 @@ def _size(file: str) -> str:
     if not found:
         raise PluginError(f"pictures: {file} does not say its size in points")
     points = {found[1]: float(found[2]), found[3]: float(found[4])}
-    return " ".join(f'{side}="{round(points[side] * 4 / 3)}"' for side in ("width", "height"))
+    return points["width"], points["height"]
