@@ -51,7 +51,6 @@ COMPOSITIONS = {
     "cache",
     "decoding",
     "beam_search",
-    "pooling",
 }
 
 # Stems that are taught on the page of another, which has their figures too.

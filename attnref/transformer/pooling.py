@@ -5,6 +5,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from attnref._checks import check_at_least, check_axes, check_bool, check_floating, check_size
+from attnref._numerics import float32_or_wider
 
 
 def mean_pooling(
@@ -15,7 +16,7 @@ def mean_pooling(
     $$ y = \frac{\sum_i m_i\, x_i}{\sum_i m_i} $$
 
     Padding counts neither in the sum nor in the number, whatever it holds, NaN included. A sequence without a real
-    token gives zero.
+    token gives zero. The sum is taken in float32 at least, so a long one does not overflow in float16.
 
     Args:
         x: One vector for each position.
@@ -44,8 +45,9 @@ def mean_pooling(
 
     if token_mask is None:
         token_mask = torch.ones(x.shape[:-1], dtype=torch.bool, device=x.device)
-    total = x.masked_fill(~token_mask[..., None], 0.0).sum(dim=-2)  # (..., d_model)
-    return total / token_mask.sum(dim=-1, keepdim=True).clamp(min=1)
+    real = x.masked_fill(~token_mask[..., None], 0.0)
+    total = real.sum(dim=-2, dtype=float32_or_wider(x.dtype))  # (..., d_model)
+    return (total / token_mask.sum(dim=-1, keepdim=True).clamp(min=1)).to(x.dtype)
 
 
 class ClassToken(nn.Module):
@@ -120,3 +122,6 @@ def _check_token_mask(token_mask: Tensor | None, x: Tensor, who: str = "mean_poo
     if token_mask.shape != x.shape[:-1]:
         wanted = tuple(x.shape[:-1])
         raise ValueError(f"{who}: token_mask must be (..., n) = {wanted}, got shape {tuple(token_mask.shape)}.")
+    if token_mask.device != x.device:
+        given = f"token_mask on {token_mask.device}, x on {x.device}"
+        raise ValueError(f"{who}: token_mask must be on the device of x, got {given}.")
