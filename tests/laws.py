@@ -66,7 +66,6 @@ PAGE_OF = {
     "decoding": "blocks",
     "sampling": "blocks",
     "beam_search": "blocks",
-    "pooling": "blocks",
 }
 
 MOST_LINES = 240  # of a file of the package: past about 200 lines it holds two ideas

@@ -88,3 +88,31 @@ def test_table_of_the_parts_of_a_transformer(part):
 def test_table_of_tokens_per_second(batch, texts, how):
     rates = measured("transformer_cost")["tokens per second"][batch][how]
     assert f"| {texts}, {how} cache | {' | '.join(f'{rate:.0f}' for rate in rates)} |" in page("transformer/cost.md")
+
+
+@pytest.mark.parametrize("setting", measured("pooling")["settings"])
+@pytest.mark.parametrize("question", ["marked", "majority"])
+@pytest.mark.parametrize("pooling", ["mean", "class token"])
+def test_table_of_poolings(setting, question, pooling):
+    measures, way = measured("pooling"), (setting, question, pooling)
+    runs = [run for run in measures["runs"] if (run["setting"], run["question"], run["pooling"]) == way]
+    longest, positions = measures["settings"][setting]
+    cells = [question, f"up to {longest}{', positions' if positions else ''}", pooling]
+    for n in (31, 63, 127, 255):
+        each = [100 * run["accuracy"][measures["lengths"].index(n)] for run in runs]
+        cells.append("100" if min(each) == 100 else f"{mean(each):.1f} ({min(each):.1f}-{max(each):.1f})")
+    assert f"| {' | '.join(cells)} |" in page("transformer/pooling.md")
+
+
+def test_what_is_said_of_poolings():
+    measures, text = measured("pooling"), page("transformer/pooling.md")
+    assert all(run["accuracy"][:2] == [1.0, 1.0] for run in measures["runs"])
+    for at in range(len(measures["lengths"])):
+        for question in ("marked", "majority"):
+            for setting in ("short", "short and long"):
+                ways = {pooling: [] for pooling in ("mean", "class token")}
+                for run in measures["runs"]:
+                    if (run["question"], run["setting"]) == (question, setting):
+                        ways[run["pooling"]].append(run["accuracy"][at])
+                assert mean(ways["mean"]) >= mean(ways["class token"])
+    assert f"{measures['runs'][0]['weights']:,} weights" in text
