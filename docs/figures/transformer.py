@@ -193,7 +193,7 @@ class _Architecture:
         if step <= self.upto:
             self.c.text(x - 10, top - 19, text, weight="bold", ha="right", size=0.92)
         if repeated <= self.upto:
-            box = self.c.box(x + 12, top - 28, 32, 18, TIMES, size=0.9)
+            box = self.c.box(x + 12, top - 28.5, 32, 19, TIMES, size=0.9)
             self.c.link(box, TIMES, LINKS[TIMES])
 
     def output(self, top: float) -> None:

@@ -29,6 +29,21 @@ def test_the_switch_changes_the_scheme_and_the_figures_and_is_remembered(visit):
     assert scheme.get_attribute("data-md-color-scheme") == "slate"
 
 
+@pytest.mark.parametrize("width", [1440, 390])
+def test_the_boxes_of_a_drawing_are_links_that_the_keyboard_reaches(visit, width):
+    page = visit(width=width).open("transformer/transformer").page
+    drawing = page.locator(".linked").first
+    whole, links = drawing.bounding_box(), drawing.locator("a:visible")
+    assert links.count() > 20
+    for box in (link.bounding_box() for link in links.all()):
+        assert min(box["width"], box["height"]) >= 24, "too small for a finger"
+        assert whole["x"] - 1 <= box["x"] <= box["x"] + box["width"] <= whole["x"] + whole["width"] + 1
+        assert whole["y"] - 1 <= box["y"] <= box["y"] + box["height"] <= whole["y"] + whole["height"] + 1
+    links.filter(has_text="add and norm").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/transformer/blocks/#norm")
+
+
 @pytest.mark.parametrize("lost", ["no_such_page", "attention/multi_hed/", "a/b/c/d.html"])
 def test_where_there_is_no_page_a_reader_finds_on(visit, lost):
     window = visit(width=390)
