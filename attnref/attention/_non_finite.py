@@ -5,11 +5,14 @@ what is not finite becomes zero, and after it the output of every query that it 
 finite nothing changes; if that may be read, it is all that is done.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from attnref._checks import has_values
+from attnref._numerics import float32_or_wider
 from attnref.attention._blocks import records
 
 
@@ -25,11 +28,9 @@ def set_aside(
         ...
         return spoil(output, lost), spoil(weights, lost)
     """
-    if mask is None:
+    if mask is None or are_finite(query, key, value):
         return query, key, value, None
     bad_query, bad_key = non_finite(query), non_finite(key) | non_finite(value)
-    if _are_none(bad_query, bad_key):
-        return query, key, value, None
     parts = [mask] if block is None or records() else mask.split(block, dim=-2)
     lost = torch.cat([attends_to(part, bad_key) for part in parts], dim=-2)
     lost = lost | (bad_query & mask.any(dim=-1, keepdim=True))
@@ -40,9 +41,9 @@ def set_aside_causal(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
     """As `set_aside` for a causal mask joined with this one, (..., 1, n), without forming that; lost is (..., n, 1)."""
-    bad_query, bad_key = non_finite(query), non_finite(key) | non_finite(value)
-    if _are_none(bad_query, bad_key):
+    if are_finite(query, key, value):
         return query, key, value, None
+    bad_query, bad_key = non_finite(query), non_finite(key) | non_finite(value)
     if mask is not None:
         bad_query, bad_key = bad_query & (mask.mT.cumsum(-2) > 0), bad_key & mask.mT
     lost = bad_query | (bad_key.cumsum(-2) > 0)
@@ -64,9 +65,12 @@ def non_finite(tensor: Tensor) -> Tensor:
     return (tensor.detach() * 0).sum(dim=-1, keepdim=True) != 0  # 0 or NaN: many times faster than isfinite().all()
 
 
-def _are_none(*marked: Tensor) -> bool:
-    """Whether it can be read that no position is marked."""
-    return all(has_values(positions) and not positions.any() for positions in marked)
+def are_finite(*tensors: Tensor) -> bool:
+    """Whether it can be read that all numbers are finite: their sum is, unless they are so large that it overflows."""
+    if not all(map(has_values, tensors)):
+        return False
+    each = {id(tensor): tensor for tensor in tensors}.values()  # in self-attention one tensor is all three
+    return math.isfinite(float(sum(tensor.detach().sum(dtype=float32_or_wider(tensor.dtype)) for tensor in each)))
 
 
 def attends_to(mask: Tensor, keys: Tensor) -> Tensor:

@@ -8,13 +8,14 @@ from typing import Any
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
-from torch.nn import functional as F
 
 from attnref._checks import has_values
 from attnref.attention import scaled_dot_product
 from attnref.attention._checks import check_dot_product_inputs
-from attnref.attention._non_finite import non_finite, set_aside, spoil
+from attnref.attention._non_finite import are_finite, non_finite, set_aside, set_aside_causal, spoil
 from attnref.fast._derivatives import with_all_derivatives
+from attnref.fast._fused import fold, fused, fused_causal, is_causal
+from attnref.fast._fused_op import fused_op, takes_operator
 
 
 def scaled_dot_product_attention(
@@ -47,30 +48,19 @@ def scaled_dot_product_attention(
             (..., n_q, n_k).
     """
     check_dot_product_inputs("scaled_dot_product_attention", query, key, value, mask)
-    query, key, value, lost = set_aside(query, key, value, mask)
-    output = with_all_derivatives(_fused, _reference, query, key, value, mask)
+    if takes_operator(query, mask):
+        return fused_op(query, key, value, mask), None
+    if is_causal(mask, query.shape[-2], key.shape[-2]):
+        kernel, (query, key, value, lost) = fused_causal, set_aside_causal(query, key, value, None)
+    else:
+        kernel, (query, key, value, lost) = fused, set_aside(query, key, value, mask)
+    output = with_all_derivatives(kernel, _reference, query, key, value, mask)
     return spoil(output, _lost_on_cpu(query, key) if mask is None else lost), None
-
-
-def _fused(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None) -> Tensor:
-    d_k, d_v = key.shape[-1], value.shape[-1]
-    if mask is not None:
-        leading = query.shape[:-2] if query.ndim > 4 else mask.shape[:-2]  # axes that are not folded may broadcast
-        mask = mask.expand(*leading, query.shape[-2], key.shape[-2])
-    output = F.scaled_dot_product_attention(
-        *(_pad(_fold(tensor), max(d_k, d_v)) for tensor in (query, key, value)),
-        attn_mask=None if mask is None else _fold(mask),
-        scale=1 / math.sqrt(max(1, d_k)),
-    )
-    output = output[..., :d_v].reshape(*query.shape[:-1], d_v)
-    if mask is not None and query.is_cuda:  # in half precision cuDNN attends to the masked keys of a fully masked row
-        output = output.masked_fill(~mask.any(-1, keepdim=True), 0.0)
-    return output
 
 
 def _lost_on_cpu(query: Tensor, key: Tensor) -> Tensor | None:
     """The queries whose scores are NaN: the CPU's kernels may take no notice of it, and give numbers."""
-    if query.device.type != "cpu" or key.shape[-2] == 0:
+    if query.device.type != "cpu" or key.shape[-2] == 0 or are_finite(query, key):
         return None
     lost = non_finite(query) | key.isnan().any(dim=-1, keepdim=True).any(dim=-2, keepdim=True)
     return None if has_values(lost) and not lost.any() else lost
@@ -122,7 +112,7 @@ def flexible_scaled_dot_product_attention(
         return value.new_zeros(shape), None
     seen = None if mask is None else _block_mask(mask, query, key)
     try:
-        output = _flex_attention()(*map(_fold, inputs), block_mask=seen, scale=1 / math.sqrt(key.shape[-1]))
+        output = _flex_attention()(*map(fold, inputs), block_mask=seen, scale=1 / math.sqrt(key.shape[-1]))
     except Exception as error:
         if "InvalidCxxCompiler" in f"{error!r}":  # torch's own error lies inside one or two others
             raise RuntimeError(f"{who}: FlexAttention has to be compiled, and no C++ compiler works.") from error
@@ -144,23 +134,10 @@ def _block_mask(mask: Tensor, query: Tensor, key: Tensor) -> Any:
     *batch, n_q, _ = query.shape
     n_k = key.shape[-2]
     leading = batch if query.ndim > 4 else mask.shape[:-2]
-    mask = _fold(mask.expand(*leading, n_q, n_k))
+    mask = fold(mask.expand(*leading, n_q, n_k))
     samples, heads = (None if size == 1 else size for size in mask.shape[:2])
 
     def may_attend(b: Tensor, h: Tensor, i: Tensor, j: Tensor) -> Tensor:
         return mask[b if samples else 0, h if heads else 0, i, j]
 
     return create_block_mask(may_attend, samples, heads, n_q, n_k, device=mask.device)
-
-
-def _fold(tensor: Tensor) -> Tensor:
-    """Four axes, whatever came before the last three."""
-    while tensor.ndim < 4:
-        tensor = tensor[None]
-    return tensor.flatten(0, -4)
-
-
-def _pad(tensor: Tensor, size: int) -> Tensor:
-    """The last axis filled up with zeros."""
-    missing = size - tensor.shape[-1]
-    return F.pad(tensor, (0, missing)) if missing else tensor
