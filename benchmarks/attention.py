@@ -12,6 +12,7 @@ from importlib.util import find_spec
 import torch
 from _runs import medians
 from torch import Tensor
+from torch.nn import functional
 
 import attnref
 from attnref.fast.additive import additive_attention as fast_additive
@@ -65,6 +66,31 @@ def scaled() -> None:
                 f"scaled dot-product / fused, n={n}{kind}",
                 lambda q=q, k=k, v=v, mask=mask: attnref.scaled_dot_product_attention(q, k, v, mask)[0],
                 lambda q=q, k=k, v=v, mask=mask: fast_scaled(q, k, v, mask)[0],
+            )
+
+
+def causal() -> None:
+    """A causal mask against torch's `is_causal`: alone, compiled, and in a block of the Transformer."""
+
+    def told(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, None]:
+        return functional.scaled_dot_product_attention(query, key, value, is_causal=True), None
+
+    for n in (512, 1024, 2048):
+        q, k, v = (leaf(2, 8, n, 64) for _ in range(3))
+        x, mask = leaf(2, n, 512), attnref.causal_mask(n, device=DEVICE)
+        ours, theirs = (attnref.EncoderBlock(512, 8, 2048, attend=attend).to(DEVICE) for attend in (fast_scaled, told))
+        for kind, ready in (("", lambda call: call), (", compiled", torch.compile)):
+            torch.compiler.reset()
+            attends, blocks = [ready(attend) for attend in (fast_scaled, told)], [ready(ours), ready(theirs)]
+            compare(
+                f"fused, causal mask / is_causal, n={n}{kind}",
+                lambda q=q, k=k, v=v, mask=mask, attends=attends: attends[0](q, k, v, mask)[0],
+                lambda q=q, k=k, v=v, attends=attends: attends[1](q, k, v)[0],
+            )
+            compare(
+                f"block, causal mask / is_causal, n={n}{kind}",
+                lambda x=x, mask=mask, blocks=blocks: blocks[0](x, mask)[0],
+                lambda x=x, blocks=blocks: blocks[1](x)[0],
             )
 
 
@@ -129,7 +155,7 @@ def recurrent() -> None:
 
 def main() -> None:
     """Print the table, or the parts of it that are named."""
-    parts = {part.__name__: part for part in (scaled, tiled, heads, additive, recurrent)}
+    parts = {part.__name__: part for part in (scaled, causal, tiled, heads, additive, recurrent)}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help=f"any of {', '.join(parts)} (default: all)")
     chosen = parser.parse_args().parts or list(parts)

@@ -48,7 +48,7 @@ def near(actual, expected):
 
 @every_attention
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [False, True, "causal"])
 def test_attention_and_its_gradients(attend, weights, per_query, dtype, masked):
     generator = torch.Generator().manual_seed(0)
     shapes = {"query": (2, 3, 9, 8), "key": (2, 3, 9, 8), "value": (2, 3, 9, 5), **weights}
@@ -57,6 +57,8 @@ def test_attention_and_its_gradients(attend, weights, per_query, dtype, masked):
     if masked:
         mask = padding_mask([7, 0], 9)[:, None]
         mask = mask & causal_mask(9) if per_query else mask
+    if masked == "causal" and per_query:
+        mask = causal_mask(9)
 
     def run(device, as_dtype):
         given = {n: t.to(device, as_dtype).detach().clone().requires_grad_() for n, t in tensors.items()}
@@ -74,6 +76,25 @@ def test_attention_and_its_gradients(attend, weights, per_query, dtype, masked):
     for gradient, other in zip(gradients, expected_gradients, strict=True):
         scale = max(1.0, float(other.abs().max()))
         near(gradient / scale, other / scale)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16], ids=str)
+def test_a_causal_mask_reaches_the_kernel_and_nan_no_earlier_query(dtype, monkeypatch):
+    from attnref.fast import scaled_dot_product as fast
+
+    told, kernel = [], torch.nn.functional.scaled_dot_product_attention
+
+    def listen(*inputs, **options):
+        told.append(options["is_causal"])
+        return kernel(*inputs, **options)
+
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", listen)
+    query, key, value = (torch.randn(2, 3, 300, 64, device="cuda", dtype=dtype) for _ in range(3))
+    value[:, :, 200] = torch.nan
+    output, _ = fast.scaled_dot_product_attention(query, key, value, causal_mask(300, device="cuda"))
+    assert told == [True]
+    assert output[:, :, :200].isfinite().all()
+    assert output[:, :, 200:].isnan().all()
 
 
 @every_attention

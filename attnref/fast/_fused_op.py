@@ -18,9 +18,9 @@ _flash = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _flash_backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
 
-def takes_operator(query: Tensor, mask: Tensor | None) -> bool:
-    """Whether torch compiles for a CPU, under a mask; but exported programs are torch's alone, and so is `torch.func`."""
-    if mask is None or query.device.type != "cpu" or not torch.compiler.is_compiling():
+def takes_operator(query: Tensor) -> bool:
+    """Whether torch compiles for a CPU; but an exported program is torch's alone, and so are those of `torch.func`."""
+    if query.device.type != "cpu" or not torch.compiler.is_compiling():
         return False
     return not (torch.compiler.is_exporting() or in_torch_func())
 
@@ -70,7 +70,7 @@ def _backward(
     inputs, lost, options = _read(query, key, value, mask)
     if lost is not None:
         grad_output, output = grad_output.masked_fill(lost, 0.0), output.masked_fill(lost, 0.0)
-    found = _flash_backward(_dense(grad_output), *inputs, output, logsumexp, 0.0, **options, scale=scale)
+    found = _flash_backward(_dense(grad_output), *inputs, _dense(output), logsumexp, 0.0, **options, scale=scale)
     if lost is not None:
         found = [gradient.masked_fill(~tensor.isfinite(), 0.0) for gradient, tensor in zip(found, given, strict=True)]
     grad_query, grad_key, grad_value = map(_laid_out, found, empty)
@@ -103,7 +103,9 @@ def _gradients(ctx: Any, grad_output: Tensor, _: Tensor) -> tuple[Tensor | None,
 _forward.register_autograd(_gradients, setup_context=_save)
 
 
-def _read(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> tuple[list[Tensor], Tensor | None, dict[str, Any]]:
+def _read(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor
+) -> tuple[list[Tensor], Tensor | None, dict[str, Any]]:
     """Query, key and value as the kernel takes them, the queries that are lost, and the mask as the kernel is told."""
     if is_causal(mask, query.shape[-2], key.shape[-2]):
         *inputs, lost = set_aside_causal(query, key, value, None)

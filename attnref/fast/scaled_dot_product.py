@@ -26,6 +26,10 @@ def scaled_dot_product_attention(
 ) -> tuple[Float[Tensor, "*batch n_q d_v"], None]:
     """As `attnref.scaled_dot_product_attention`, by torch's fused kernel; the weights are None.
 
+    A causal mask, `causal_mask(n)`, is known by its values, whoever made it, and the kernel then skips the future: as
+    fast as with torch's `is_causal`. Values are read when the program runs, compiled for a CPU too; not where it is
+    exported, nor compiled for a GPU.
+
     The kernel knows its first gradient alone. Where another derivative is wanted, second, in forward mode or by
     `torch.func`, the reference gives it, and forms the weights.
 
@@ -48,7 +52,7 @@ def scaled_dot_product_attention(
             (..., n_q, n_k).
     """
     check_dot_product_inputs("scaled_dot_product_attention", query, key, value, mask)
-    if takes_operator(query, mask):
+    if mask is not None and takes_operator(query):
         return fused_op(query, key, value, mask), None
     if is_causal(mask, query.shape[-2], key.shape[-2]):
         kernel, (query, key, value, lost) = fused_causal, set_aside_causal(query, key, value, None)
