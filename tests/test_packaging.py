@@ -44,7 +44,7 @@ def test_all_names_what_is_public_and_nothing_else():
 
 @pytest.mark.parametrize("module", ["attnref", "attnref.tasks"])
 def test_importing_needs_no_extra(module):
-    extras = ["IPython", "babel", "matplotlib", "safetensors", "tqdm"]
+    extras = ["IPython", "babel", "matplotlib", "num2words", "safetensors", "tqdm"]
     before = "import sys, torch; before = set(sys.modules)"  # torch itself may bring some
     code = f"{before}; import {module}; print(*set({extras}) & sys.modules.keys() - before)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

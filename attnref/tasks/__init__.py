@@ -11,7 +11,7 @@ from attnref.tasks import _weights
 from attnref.tasks._device import usable
 from attnref.tasks._task import find
 
-TASKS = ("dates", "dates_transformer", "digit_rows", "digit_patches")
+TASKS = ("dates", "dates_transformer", "digit_rows", "digit_patches", "number_words")
 
 __all__ = ["TASKS", "device", "load"]
 
@@ -28,13 +28,15 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
         device: The device of the model; the CPU if omitted.
         options: Which of the shipped models, by arguments of its training. "dates" takes `attention`: False loads the
             model that was trained the same way without attention. "digit_patches" takes `attend`: "softmax" or
-            "efficient".
+            "efficient". "number_words" takes `positions`: "none" loads the model that was trained the same way without
+            positions.
 
     Returns:
         The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader], for
         "dates_transformer" a [DateTransformer][attnref.tasks.dates_transformer.DateTransformer], for "digit_rows" a
         [RowReader][attnref.tasks.digit_rows.RowReader], for "digit_patches" a
-        [PatchReader][attnref.tasks.digit_patches.PatchReader].
+        [PatchReader][attnref.tasks.digit_patches.PatchReader], for "number_words" a
+        [NumberReader][attnref.tasks.number_reader.NumberReader].
 
     Raises:
         TypeError: The task has no such option, or an option is given together with a path.

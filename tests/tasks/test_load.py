@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from attnref import tasks
-from attnref.tasks import dates, dates_transformer, digit_patches, digit_rows
+from attnref.tasks import dates, dates_transformer, digit_patches, digit_rows, number_reader
 from attnref.tasks._task import find
 
 HERE = Path(tasks.__file__).parent
@@ -22,8 +22,9 @@ READERS = {
     "dates_transformer": dates_transformer.DateTransformer,
     "digit_rows": digit_rows.RowReader,
     "digit_patches": digit_patches.PatchReader,
+    "number_words": number_reader.NumberReader,
 }
-EXACT = {"dates", "dates_transformer"}  # measured by exact match
+EXACT = {"dates", "dates_transformer", "number_words"}  # measured by exact match
 SHIPPED = [(name, shipped) for name in tasks.TASKS for shipped in find(name).shipped]
 each_task = pytest.mark.parametrize("name", tasks.TASKS)
 each_shipped = pytest.mark.parametrize(("name", "shipped"), SHIPPED, ids=lambda part: getattr(part, "stem", part))
@@ -102,6 +103,8 @@ def test_loads_the_model_that_is_asked_for():
     assert not tasks.load("dates", attention=False).recipe["attention"]
     assert tasks.load("digit_patches").recipe["attend"] == "softmax"
     assert tasks.load("digit_patches", attend="efficient").recipe["attend"] == "efficient"
+    assert tasks.load("number_words").recipe["positions"] == "sinusoidal"
+    assert tasks.load("number_words", positions="none").recipe["positions"] == "none"
     assert tasks.load("digit_rows", size=8, split="images").recipe["size"] == 8
 
 
@@ -126,7 +129,7 @@ def test_refuses_a_device_that_is_not_there():
             lambda: tasks.load("dances"),
             ValueError,
             "attnref.tasks.load: name must be one of 'dates', 'dates_transformer', 'digit_rows', 'digit_patches', "
-            "got 'dances'.",
+            "'number_words', got 'dances'.",
         ),
         (
             lambda: tasks.load("digit_rows", attend="softmax"),
@@ -172,6 +175,8 @@ def untrained(name):
         return dates_transformer.DateTransformer("0123456789 ", d_model=8, num_heads=2, d_ff=4, encoder_layers=1)
     if name == "digit_rows":
         return digit_rows.RowReader("gru", size=28, d_h=5, num_layers=2)
+    if name == "number_words":
+        return number_reader.NumberReader("ab_", [("a", "b")], end="_", d_model=8, num_heads=2, d_ff=4)
     return digit_patches.PatchReader("linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
 
 
