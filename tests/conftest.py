@@ -71,6 +71,21 @@ def refuses():
     return check
 
 
+@pytest.fixture(scope="session")
+def is_drawn_from():
+    """Whether tokens were drawn with these probabilities: Pearson's statistic, six standard deviations allowed."""
+
+    def check(drawn, probabilities):
+        counts, possible = torch.bincount(drawn, minlength=len(probabilities)).double(), probabilities > 0
+        expected = len(drawn) * probabilities[possible].double()
+        assert expected.min() > 5
+        freedom = int(possible.sum()) - 1
+        statistic = ((counts[possible] - expected).square() / expected).sum()
+        return bool(counts[~possible].sum() == 0) and float(statistic) < freedom + 6 * (2 * freedom) ** 0.5
+
+    return check
+
+
 @pytest.fixture
 def keras(monkeypatch):
     """Keras on torch. Its matrix products come back in float32 whatever is asked for: compare to that tolerance."""

@@ -38,7 +38,7 @@ def keep_nucleus(logits, p):
     def kept(z):
         probabilities, keep = _softmax(z), set()
         for v in sorted(range(len(z)), key=lambda v: (-probabilities[v], v)):
-            if sum(probabilities[u] for u in keep) >= p:
+            if p < 1 and sum(probabilities[u] for u in keep) >= p:
                 break
             keep.add(v)
         return keep

@@ -24,13 +24,18 @@ from attnref._checks import (
 
 def check_tokens(who: str, name: str, tokens: Tensor, vocab_size: int) -> None:
     """Tokens are integers, (batch, n), at least one in each sample, and each is in the vocabulary."""
+    check_token_axes(who, name, tokens)
+    check_range(who, name, tokens, vocab_size - 1, "0 and vocab_size - 1")
+
+
+def check_token_axes(who: str, name: str, tokens: Tensor) -> None:
+    """Tokens of a vocabulary that is not known here: integers, (batch, n), at least one in each sample."""
     check_tensor(who, **{name: tokens})
     if tokens.dtype not in (torch.int32, torch.int64):
         raise TypeError(f"{who}: {name} must hold tokens as int32 or int64, got {tokens.dtype}.")
     check_axes(who, name, tokens, "(batch, n)", exactly=2)
     if tokens.shape[1] < 1:
         raise ValueError(f"{who}: {name} must hold at least one token a sample, got shape {shape_of(tokens)}.")
-    check_range(who, name, tokens, vocab_size - 1, "0 and vocab_size - 1")
 
 
 def check_token(who: str, name: str, token: int, vocab_size: int) -> None:

@@ -6,9 +6,11 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attnref._checks import check_at_least, check_int, kind_of
+from attnref._checks import check_at_least
+from attnref._numerics import float32_or_wider
 from attnref.protocols import NextToken
-from attnref.sequence._checks import check_number, check_tokens
+from attnref.sequence._checks import check_number, check_token, check_token_axes
+from attnref.transformer._next import check_start, read
 
 
 class Beams(NamedTuple):
@@ -16,9 +18,9 @@ class Beams(NamedTuple):
 
     Attributes:
         tokens: (batch, beams, n), the prompt included. After the end of a text comes the end token again.
-        token_mask: (batch, beams, n), True = a token of the text, its end token included.
-        scores: (batch, beams), the log-probability of what was written, in nats, divided by the length penalty. Minus
-            infinity where there are fewer texts than beams.
+        token_mask: (batch, beams, n), True = a token of the text, its prompt and its end token included.
+        scores: (batch, beams), the log-probability of what was written, in nats, divided by the length penalty. Where
+            there are fewer texts than beams it is minus infinity, and the token mask False.
     """
 
     tokens: Int[Tensor, "batch beams n"]
@@ -41,23 +43,25 @@ def beam_search(
     $$ \operatorname{score}(t) = \frac{\log p(t)}{\operatorname{lp}(|t|)} \qquad
        \operatorname{lp}(m) = \Bigl(\frac{5 + m}{6}\Bigr)^{\alpha} $$
 
-    A text that ends keeps its beam, and its score; the others go on in what is left. So one beam is greedy decoding,
-    and as many beams as there are texts is exhaustive search.
+    Beginnings are compared by their log-probability, texts by their score. A text that ends keeps its beam; the others
+    go on in what is left. So one beam is greedy decoding, and as many beams as there are texts is exhaustive search.
 
     Args:
         start: The model before its first token: `model.start(...)`. It is used up.
-        prompt: What the texts begin with: the begin token of a translation.
+        prompt: What the texts begin with, of one length: the begin token of a translation.
         beams: How many beginnings are kept. The paper on the Transformer has 4.
-        max_new_tokens: How many tokens to write at most, the end token included.
+        max_new_tokens: How many tokens to write at most, the end token included. A text may stop without it.
         end: The token after which a text ends.
-        length_penalty: The exponent, alpha. Zero compares log-probabilities, which favors short texts; the paper: 0.6.
+        length_penalty: The exponent, alpha. Zero compares log-probabilities, which favors short texts; the
+            Transformer's paper has 0.6.
 
     Returns:
         Texts and scores.
 
     Raises:
         TypeError: `start` is not an `attnref.protocols.NextToken`, or a number is not of its kind.
-        ValueError: The prompt is not (batch, n), a number is less than one, or the penalty is below zero.
+        ValueError: The prompt is not (batch, n), a number is less than one, the penalty is below zero, `end` is outside
+            the vocabulary, or the model's scores are NaN.
 
     Examples:
         >>> import torch
@@ -74,53 +78,53 @@ def beam_search(
         Translation System*, [arXiv:1609.08144](https://arxiv.org/abs/1609.08144), section 7, equation 14; Vaswani et
         al. 2017, [arXiv:1706.03762](https://arxiv.org/abs/1706.03762), section 6.1.
     """
-    _check(start, prompt, beams, max_new_tokens, end, length_penalty)
+    _check(start, prompt, beams, max_new_tokens, length_penalty)
+    logits = read("beam_search", start, prompt)
+    check_token("beam_search", "end", end, logits.shape[-1])
 
     batch, n = prompt.shape
-    logits = start.read(prompt)
-    first_row = torch.arange(batch, device=prompt.device)[:, None] * beams  # of each sample, among batch * beams
-    tokens = prompt.new_full((batch, beams, n + max_new_tokens), end)
-    tokens[..., :n] = prompt[:, None]
-    start.select(torch.arange(batch, device=prompt.device).repeat_interleave(beams))
+    last = n + max_new_tokens
+    sample = torch.arange(batch, device=prompt.device)
+    start.select(sample.repeat_interleave(beams))
     logits = logits.repeat_interleave(beams, dim=0)
-    log_p = logits.new_full((batch, beams), -torch.inf)
+    tokens = prompt.new_full((batch, beams, last), end)
+    tokens[..., :n] = prompt[:, None]
+    log_p = logits.new_full((batch, beams), -torch.inf, dtype=float32_or_wider(logits.dtype))
     log_p[:, 0] = 0.0  # all beams are equal yet: one goes on
     ended = torch.zeros_like(log_p, dtype=torch.bool)
     length = torch.zeros_like(log_p)  # of what was written, the end token included
 
-    stop = n + max_new_tokens
-    for t in range(n, n + max_new_tokens):
-        longer = log_p[..., None] + logits.log_softmax(-1).unflatten(0, (batch, beams))  # (batch, beams, vocab_size)
+    for t in range(n, last):
+        next_log_p = logits.log_softmax(-1, dtype=log_p.dtype).unflatten(0, (batch, beams))
+        longer = log_p[..., None] + next_log_p  # (batch, beams, vocab_size)
         longer = longer.masked_fill(ended[..., None], -torch.inf)
         longer[..., end] = torch.where(ended, log_p, longer[..., end])
         rank = longer.clone()
         rank[..., end] = rank[..., end].masked_fill(ended, torch.inf)  # what has ended keeps its beam
-        best = rank.flatten(1).topk(min(beams, rank[0].numel()), dim=-1).indices  # (batch, beams)
+        best = rank.flatten(1).sort(descending=True, stable=True).indices[:, :beams]  # (batch, beams)
         beam, token = best // logits.shape[-1], best % logits.shape[-1]
 
         log_p, was_ended = longer.flatten(1).gather(1, best), ended.gather(1, beam)
-        tokens = tokens.gather(1, beam[..., None].expand(-1, -1, tokens.shape[-1]))
+        tokens = tokens.gather(1, beam[..., None].expand_as(tokens))
         tokens[..., t] = token
         length = length.gather(1, beam) + ~was_ended
-        ended = was_ended | (token == end)
-        if bool((ended | log_p.isneginf()).all()):
-            stop = t + 1
+        ended = was_ended | ((token == end) & ~log_p.isneginf())  # what cannot be written does not end
+        if t + 1 == last or bool((ended | log_p.isneginf()).all()):
+            last = t + 1
             break
-        start.select((first_row + beam).flatten())
-        logits = start.read(token.flatten()[:, None])
+        start.select((sample[:, None] * beams + beam).flatten())
+        logits = read("beam_search", start, token.reshape(-1, 1))
 
     score = log_p / ((5 + length) / 6) ** length_penalty
     score, order = score.sort(dim=-1, descending=True, stable=True)
-    tokens = tokens.gather(1, order[..., None].expand_as(tokens))[..., :stop]
-    real = torch.arange(stop, device=prompt.device) < n + length.gather(1, order)[..., None]
-    return Beams(tokens, real, score)
+    tokens = tokens.gather(1, order[..., None].expand_as(tokens))[..., :last]
+    real = torch.arange(last, device=prompt.device) < n + length.gather(1, order)[..., None]
+    found = ~score.isneginf()[..., None]
+    return Beams(tokens.masked_fill(~found, end), real & found, score)
 
 
-def _check(start: object, prompt: Tensor, beams: int, max_new_tokens: int, end: int, length_penalty: float) -> None:
-    if not isinstance(start, NextToken) or isinstance(start, type):
-        hint = "; pass model.start(...)" if hasattr(start, "start") else ""
-        raise TypeError(f"beam_search: start must be an attnref.protocols.NextToken, got {kind_of(start)}{hint}.")
-    check_tokens("beam_search", "prompt", prompt, 2**63 - 1)
+def _check(start: object, prompt: Tensor, beams: int, max_new_tokens: int, length_penalty: float) -> None:
+    check_start("beam_search", start)
+    check_token_axes("beam_search", "prompt", prompt)
     check_at_least("beam_search", 1, beams=beams, max_new_tokens=max_new_tokens)
-    check_int("beam_search", end=end)
     check_number("beam_search", 0, length_penalty=length_penalty)

@@ -6,10 +6,11 @@ import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from attnref._checks import check_at_least, kind_of
+from attnref._checks import check_at_least, listed
 from attnref.protocols import NextToken
-from attnref.sequence._checks import check_token_mask, check_tokens
+from attnref.sequence._checks import check_generator, check_number, check_token, check_token_axes, check_token_mask
 from attnref.transformer import sampling
+from attnref.transformer._next import check_start, read
 
 
 class Generated(NamedTuple):
@@ -45,6 +46,7 @@ def generate(
        t_{i+1} \sim \operatorname{softmax}(z) \quad\text{(with a generator)} \qquad z = \text{logits}(t_1 \ldots t_i) $$
 
     The scores pass through the repetition penalty, temperature, top-k, top-p and min-p, in this order, each if given.
+    A model that drops numbers in training is to be set to `eval()` first.
 
     Args:
         start: The model before its first token: `model.start(...)`. It is used up.
@@ -58,14 +60,17 @@ def generate(
         top_p: See `attnref.keep_nucleus`.
         min_p: See `attnref.keep_min_p`.
         repetition_penalty: See `attnref.penalize_repetition`; the prompt counts as written.
-        generator: The source of randomness. Without one, each token is the one of the highest score.
+        generator: The source of randomness. Without one, each token is the one of the highest score, and temperature,
+            top_k, top_p and min_p, which do not change it, are refused.
 
     Returns:
         The texts and their token mask.
 
     Raises:
-        TypeError: `start` is not an `attnref.protocols.NextToken`, or as of the functions named above.
-        ValueError: The prompt is not (batch, n), padding comes before a token of it, or as of the functions above.
+        TypeError: `start` is not an `attnref.protocols.NextToken`, the prompt does not hold integers, or an option is
+            not of its kind.
+        ValueError: The prompt is not (batch, n), padding comes before a token of it, `end` is outside the vocabulary,
+            an option is out of its bounds or needs a generator, or the model's scores are NaN.
 
     Examples:
         >>> import torch
@@ -82,7 +87,9 @@ def generate(
         3.1: the decoder is auto-regressive; Holtzman et al. 2020,
         [arXiv:1904.09751](https://arxiv.org/abs/1904.09751), section 3.
     """
-    lengths = _check(start, prompt, max_new_tokens, prompt_token_mask)
+    check_start("generate", start)
+    lengths = _check_prompt(prompt, max_new_tokens, prompt_token_mask)
+    _check_options(prompt, generator, repetition_penalty, temperature, top_k, top_p, min_p)
 
     def choose(logits: Tensor, written: Tensor) -> Tensor:
         if repetition_penalty != 1:
@@ -93,15 +100,18 @@ def generate(
         logits = logits if min_p is None else sampling.keep_min_p(logits, min_p)
         return logits.argmax(-1) if generator is None else sampling.sample_token(logits, generator)
 
-    n, first = prompt.shape[1], int(lengths.min())
-    last = lengths + max_new_tokens
-    filler = 0 if end is None else end
-    tokens = prompt.new_full((prompt.shape[0], n + max_new_tokens), filler)
+    batch, n = prompt.shape
+    first = int(lengths.min()) if batch else n
+    logits = read("generate", start, prompt[:, :first])
+    if end is not None:
+        check_token("generate", "end", end, logits.shape[-1])
+
+    last, filler = lengths + max_new_tokens, 0 if end is None else end
+    tokens = prompt.new_full((batch, n + max_new_tokens), filler)
     token_mask = torch.zeros_like(tokens, dtype=torch.bool)
     tokens[:, :first], token_mask[:, :first] = prompt[:, :first], True
-
-    logits, ended = start.read(prompt[:, :first]), torch.zeros_like(lengths, dtype=torch.bool)
-    for t in range(first, n + max_new_tokens):
+    ended, t = torch.zeros_like(lengths, dtype=torch.bool), first
+    while True:
         token = choose(logits, tokens[:, :t])
         if t < n:  # a longer prompt goes on
             token = torch.where(t < lengths, prompt[:, t], token)
@@ -110,26 +120,51 @@ def generate(
         token_mask[:, t] = ~ended
         if end is not None:
             ended = ended | ((token == end) & (t >= lengths))
-        if t + 1 == n + max_new_tokens or bool((ended | (t + 1 >= last)).all()):
-            return Generated(tokens[:, : t + 1], token_mask[:, : t + 1])
-        logits = start.read(tokens[:, t : t + 1])
-    return Generated(tokens, token_mask)
+        t += 1
+        if bool((ended | (t >= last)).all()):
+            return Generated(tokens[:, :t], token_mask[:, :t])
+        logits = read("generate", start, tokens[:, t - 1 : t])
 
 
-def _check(start: object, prompt: Tensor, max_new_tokens: int, prompt_token_mask: Tensor | None) -> Tensor:
+def _check_options(
+    prompt: Tensor,
+    generator: torch.Generator | None,
+    repetition_penalty: float,
+    temperature: float,
+    top_k: int | None,
+    top_p: float | None,
+    min_p: float | None,
+) -> None:
+    """Each is within its bounds; those that change only what is drawn need a generator."""
+    check_number("generate", 0, above=True, repetition_penalty=repetition_penalty, temperature=temperature)
+    if top_k is not None:
+        check_at_least("generate", 1, top_k=top_k)
+    if top_p is not None:
+        check_number("generate", 0, 1, above=True, top_p=top_p)
+    if min_p is not None:
+        check_number("generate", 0, 1, min_p=min_p)
+    if generator is not None:
+        check_generator("generate", generator, prompt)
+        return
+    drawing = {"temperature": None if temperature == 1 else temperature, "top_k": top_k, "top_p": top_p, "min_p": min_p}
+    given = [f"{name}={option}" for name, option in drawing.items() if option is not None]
+    if given:
+        rule = f"{listed(list(drawing))} need a generator to draw with"
+        raise ValueError(f"generate: {rule}, got none and {listed(given)}.")
+
+
+def _check_prompt(prompt: Tensor, max_new_tokens: int, prompt_token_mask: Tensor | None) -> Tensor:
     """The length of each prompt."""
-    if not isinstance(start, NextToken) or isinstance(start, type):
-        hint = "; pass model.start(...)" if hasattr(start, "start") else ""
-        raise TypeError(f"generate: start must be an attnref.protocols.NextToken, got {kind_of(start)}{hint}.")
-    check_tokens("generate", "prompt", prompt, 2**63 - 1)
+    check_token_axes("generate", "prompt", prompt)
     check_at_least("generate", 1, max_new_tokens=max_new_tokens)
     check_token_mask("generate", "prompt_token_mask", prompt_token_mask, prompt)
     if prompt_token_mask is None:
         return prompt.new_full((prompt.shape[0],), prompt.shape[1])
     lengths = prompt_token_mask.sum(1)
-    position = torch.arange(prompt.shape[1], device=prompt.device)
-    for row, (given, length) in enumerate(zip(prompt_token_mask, lengths, strict=True)):
-        if length == 0 or not torch.equal(given, position < length):
-            rule = "prompt_token_mask must be True for at least one token of each prompt, then False for its padding"
-            raise ValueError(f"generate: {rule}, got {given.int().tolist()} in row {row}.")
+    wanted = torch.arange(prompt.shape[1], device=prompt.device) < lengths[:, None]
+    wrong = ((prompt_token_mask != wanted).any(1) | (lengths == 0)).nonzero().flatten().tolist()
+    if wrong:
+        rule = "prompt_token_mask must be True for at least one token of each prompt, then False for its padding"
+        given = prompt_token_mask[wrong[0]].int().tolist()
+        raise ValueError(f"generate: {rule}, got {given} in row {wrong[0]}.")
     return lengths

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from attnref._checks import check_at_least, check_axes, check_floating, check_same_size, has_values
+from attnref._numerics import at_least_float32
 from attnref.sequence._checks import check_generator, check_number, check_tokens
 
 
@@ -102,9 +103,11 @@ def keep_nucleus(logits: Float[Tensor, "batch vocab_size"], p: float) -> Float[T
     _check_logits("keep_nucleus", logits)
     check_number("keep_nucleus", 0, 1, above=True, p=p)
 
-    probabilities, order = logits.softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
-    before = probabilities.cumsum(dim=-1) - probabilities  # the sum over all that are likelier
-    dropped = torch.zeros_like(before, dtype=torch.bool).scatter(-1, order, before >= p)
+    probabilities, order = at_least_float32(logits).softmax(dim=-1).sort(dim=-1, descending=True, stable=True)
+    before = probabilities.cumsum(dim=-1)[..., :-1]  # the sum over all that are likelier, but for the likeliest
+    enough = (before >= p) & (p < 1)  # a sum of one, short of the last tokens, is a rounded one
+    enough = torch.nn.functional.pad(enough, (1, 0), value=False)
+    dropped = torch.zeros_like(enough).scatter(-1, order, enough)
     return logits.masked_fill(dropped, -torch.inf)
 
 
@@ -137,7 +140,7 @@ def keep_min_p(logits: Float[Tensor, "batch vocab_size"], p: float) -> Float[Ten
     _check_logits("keep_min_p", logits)
     check_number("keep_min_p", 0, 1, p=p)
 
-    probabilities = logits.softmax(dim=-1)
+    probabilities = at_least_float32(logits).softmax(dim=-1)
     return logits.masked_fill(probabilities < p * probabilities.amax(dim=-1, keepdim=True), -torch.inf)
 
 
@@ -211,11 +214,12 @@ def sample_token(logits: Float[Tensor, "batch vocab_size"], generator: torch.Gen
     """
     _check_logits("sample_token", logits)
     check_generator("sample_token", generator, logits)
-    probabilities = logits.softmax(dim=-1)
+    probabilities = at_least_float32(logits).softmax(dim=-1)
     if has_values(probabilities) and probabilities.isnan().any():
         row = int(probabilities.isnan().any(-1).nonzero()[0])
-        rule = "logits must be finite or -inf, and not all -inf in a row"
-        raise ValueError(f"sample_token: {rule}, got {logits[row].tolist()} in row {row}.")
+        wrong = (logits[row].isnan() | logits[row].isposinf()).nonzero().flatten().tolist()
+        given = f"{logits[row, wrong[0]].item()} at [{row}, {wrong[0]}]" if wrong else f"-inf alone in row {row}"
+        raise ValueError(f"sample_token: logits must be finite or -inf, and not all -inf in a row, got {given}.")
 
     return torch.multinomial(probabilities, 1, generator=generator)[:, 0]
 
