@@ -1,16 +1,20 @@
 """The Transformer: its architecture, whole and in steps; the attention of all layers and heads of a trained one."""
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
-from _kit import Block, Canvas, Role, ink
+from _kit import Block, Canvas, Point, Role, ink
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from attnref import causal_mask
-from attnref.plot.styles import MUTED, current_scheme
+from attnref import causal_mask, plot
+from attnref.plot.styles import FAINT, MUTED, current_scheme
+from attnref.tasks import device, load
+from attnref.tasks.number_words import BEGIN, WRITTEN
 
+HELD_OUT = "sechshundertsiebenundvierzig"
 SOURCE, TARGET, NEXT = ("sieben", "und", "vierzig"), ("<begin>", "forty", "seven"), ("forty", "seven", "<end>")
 TIMES = "\N{MULTIPLICATION SIGN} N"
 LINKS = {  # what a box says, and the section that is about it
@@ -249,3 +253,59 @@ class _Architecture:
         if not self.narrow:
             options = {"size": 0.8, "color": MUTED[current_scheme()], "ha": "right" if side < 0 else "left"}
             self.c.text(x + 7 * side, y, f"(batch, {text})", **options)
+
+
+def heads(narrow: bool = False) -> Figure:
+    """The attention of every layer and head of the trained model, as it translates a number it has never seen."""
+    (to_source, to_earlier, across), source, fed, written = _looks()
+    groups = (
+        ("encoder: source to source", to_source, source, source),
+        ("decoder: each word to itself and earlier ones", to_earlier, fed, fed),
+        ("decoder: the word to be written, to the source", across, written, source),
+    )
+    left, pitch, wide, tall = (58.5, 50.0, 48.0, 12.5) if narrow else (76.0, 102.0, 94.0, 13.5)
+    above = [10 + 5.0 * max(map(len, columns)) for *_, columns in groups]  # for the labels, which are turned
+    high = 4 + sum(above) + sum(27 + len(layers) * (len(rows) * tall + 14) for _, layers, rows, _ in groups)
+    c, y = Canvas(high, narrow=narrow), 4.0
+    for up, (name, layers, rows, columns) in zip(above, groups, strict=True):
+        c.text(0, y + 7, name, weight="bold", ha="left", size=0.95)
+        y += 23 + up
+        for number, layer in enumerate(layers, 1):
+            c.text(left - 4, y - 8, f"layer {number}", size=0.74, ha="right", color=MUTED[current_scheme()])
+            for head, table in enumerate(layer[0]):
+                x = left + head * pitch
+                if number == 1:
+                    c.text(x + wide / 2, y - up, f"head {head + 1}", size=0.85)
+                _heat(c, (x, y), table, (wide / len(columns), tall), rows * (head == 0), columns * (number == 1))
+            y += len(rows) * tall + 14
+        y += 4
+    return c.figure
+
+
+def _heat(c: Canvas, at: Point, table: torch.Tensor, cell: Point, rows: list[str], columns: list[str]) -> None:
+    """A matrix of weights as colors, with its labels; what is masked has no color."""
+    (x, y), (w, h), colors = at, cell, plot.colormap(current_scheme())
+    for i, row in enumerate(table.tolist()):
+        for j, weight in enumerate(row):
+            if weight > 0:
+                c.ax.add_patch(Rectangle((x + j * w, y + i * h), w, h, fc=colors(weight), ec="none"))
+    frame = Rectangle((x, y), w * table.shape[1], h * table.shape[0], fc="none", ec=FAINT[current_scheme()], lw=0.8)
+    c.ax.add_patch(frame)
+    for i, label in enumerate(rows):
+        c.text(x - 4, y + (i + 0.5) * h, label, ha="right", size=0.8)
+    for j, label in enumerate(columns):
+        c.text(x + (j + 0.5) * w, y - 4, label, size=0.74, rotation=90, va="bottom")
+
+
+@cache
+def _looks() -> tuple[list[list[torch.Tensor]], list[str], list[str], list[str]]:
+    """The weights of each kind and layer, the source tokens, the target tokens fed in, and those to be written."""
+    reader = load("number_words", device=device())
+    reading = reader(HELD_OUT)
+    words = reading.english.split()
+    source, _ = reader.encode([HELD_OUT])
+    target = torch.tensor([[BEGIN, *map(WRITTEN.index, words)]], device=source.device)
+    with torch.no_grad():
+        _, weights = reader.model(source, target, return_weights=True)
+    kinds = [[layer.cpu() for layer in layers] for layers in weights]
+    return kinds, reading.subwords, ["<begin>", *words], [*words, "<end>"]
