@@ -1,12 +1,13 @@
 """A model in the middle of a text (`attnref.protocols.NextToken`)."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 
+@runtime_checkable
 class _Cache(Protocol):
     def select(self, rows: Tensor, /) -> None: ...
 

@@ -197,6 +197,16 @@ def test_dropout_reaches_every_block(kind, norm):
 
 
 @both
+@norms
+def test_reset_draws_everything_anew(kind, norm):
+    stack = kind(8, 2, 16, 2, norm=norm, attend=AdditiveAttention(4, 4, 3))
+    for weight in stack.parameters():
+        nn.init.constant_(weight, torch.nan)
+    stack.reset_parameters()
+    assert all(weight.isfinite().all() for weight in stack.parameters())
+
+
+@both
 def test_projections_without_a_bias(kind):
     names = [name for name, _ in kind(8, 2, 16, 2, bias=False).named_parameters()]
     assert not [name for name in names if "attention." in name and name.endswith("bias")]
