@@ -116,3 +116,33 @@ def test_what_is_said_of_poolings():
                         ways[run["pooling"]].append(run["accuracy"][at])
                 assert mean(ways["mean"]) >= mean(ways["class token"])
     assert f"{measures['runs'][0]['weights']:,} weights" in text
+
+
+NUMBERS = {"subwords": "subwords", "characters": "characters", "no positions": "subwords, no positions"}
+NUMBERS |= {"korean": "subwords, from Korean"}
+
+
+def number_runs(kind):
+    return [run for run in measured("number_words")["runs"] if run["kind"] == kind]
+
+
+@pytest.mark.parametrize("kind", NUMBERS)
+def test_table_of_number_words(kind):
+    runs = number_runs(kind)
+    each = [", ".join(f"{run['exact']:.3f}" for run in runs)]
+    each += [f"{mean(run[part] for run in runs):.3f}" for part in ("exact", "small", "large")]
+    each += [", ".join(f"{run['shares']['head']:.2f}" for run in runs) if runs[0]["shares"] else ""]
+    assert f"| {NUMBERS[kind]} | {' | '.join(each)} |".replace("|  |", "| |") in page("transformer/number_words.md")
+
+
+def test_what_is_said_of_number_words():
+    text = page("transformer/number_words.md")
+    subwords, characters, blind = (number_runs(kind) for kind in ("subwords", "characters", "no positions"))
+    at = {step: place for place, step in enumerate(measured("number_words")["at"])}
+    for run, step in ((subwords, 200), (characters, 400)):
+        assert f"{100 * mean(one['curve'][at[step]] for one in run):.0f} % after {step} steps" in text
+    assert f"**{subwords[0]['exact']:.3f}**{{ .merit }}" in text
+    assert f"**{subwords[0]['shares']['head']:.2f}**{{ .merit }}" in text
+    for kind, runs in (("subwords", subwords), ("characters", characters)):
+        assert f"{runs[0]['shares']['uniform']:.2f} for {kind}" in text
+    assert max(run["large"] for run in blind) < 0.5 < 0.95 < min(run["large"] for run in characters)
