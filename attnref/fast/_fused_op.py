@@ -62,17 +62,14 @@ def _backward(
     logsumexp: Tensor,
     scale: float,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of query, key and value; zero for what is not finite."""
-    given = query, key, value
-    empty = _empty_gradients(grad_output, *given)
+    """The gradients of query, key and value; what is not finite has none, for all that it reaches is lost."""
+    empty = _empty_gradients(grad_output, query, key, value)
     if _is_nothing(query, key):
         return empty[0].zero_(), empty[1].zero_(), empty[2].zero_()
     inputs, lost, options = _read(query, key, value, mask)
     if lost is not None:
         grad_output, output = grad_output.masked_fill(lost, 0.0), output.masked_fill(lost, 0.0)
     found = _flash_backward(_dense(grad_output), *inputs, _dense(output), logsumexp, 0.0, **options, scale=scale)
-    if lost is not None:
-        found = [gradient.masked_fill(~tensor.isfinite(), 0.0) for gradient, tensor in zip(found, given, strict=True)]
     grad_query, grad_key, grad_value = map(_laid_out, found, empty)
     return grad_query, grad_key, grad_value
 

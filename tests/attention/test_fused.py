@@ -353,3 +353,15 @@ def test_causal_in_every_head(agrees, told, way, context):
         assert told == ["causal"]
         heads.attend = scaled_dot_product_attention
         agrees(output, heads(x, x, x, mask)[0])
+
+
+def test_the_operator_keeps_the_strides_it_promises():
+    """What torch compiles around it is compiled for them."""
+    straight = torch.randn(2, 3, 8, 4)
+    for tensor in (straight, straight.mT.contiguous().mT, straight.transpose(1, 2).contiguous().transpose(1, 2)):
+        given = tensor, tensor, tensor, causal_mask(8)[None, None], 0.5
+        results, promised = _fused_op._forward(*given), _fused_op._empty_results(*given)
+        found = _fused_op._backward(tensor, *given[:4], *results, 0.5)
+        empty = _fused_op._empty_gradients(tensor, tensor, tensor, tensor)
+        for ours, memory in zip((*results, *found), (*promised, *empty), strict=True):
+            assert (ours.stride(), ours.dtype) == (memory.stride(), memory.dtype)

@@ -84,7 +84,6 @@ MISTAKES = {
             "grad_output.masked_fill(lost, 0.0), output.masked_fill(lost, 0.0)",
             "grad_output.masked_fill(lost, 0.0), output",
         ),
-        ("operator: gradient of what is not finite", "gradient.masked_fill(~tensor.isfinite(), 0.0)", "gradient + 0"),
         ("operator: numbers that lie apart", "tensor if tensor.stride(-1) == 1 else tensor.contiguous()", "tensor"),
         ("operator: gradients of other numbers", "*inputs, _dense(output), ", "*inputs, output, "),
         ("operator: exported", "not (torch.compiler.is_exporting() or in_torch_func())", "not in_torch_func()"),
