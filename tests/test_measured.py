@@ -135,6 +135,14 @@ def test_table_of_number_words(kind):
     assert f"| {NUMBERS[kind]} | {' | '.join(each)} |".replace("|  |", "| |") in page("transformer/number_words.md")
 
 
+@pytest.mark.parametrize(("name", "kind"), [("with", "subwords"), ("without", "no positions")])
+def test_table_of_the_shipped_translators(name, kind):
+    run, text = number_runs(kind)[0], page("transformer/transformer.md")
+    shares = " | ".join(f"{run['shares'][part]:.2f}" for part in ("mean", "head", "uniform"))
+    assert f"| {name} positions | {run['exact']:.3f} | {shares} |" in text
+    assert run["head"] == [0, 0], "the page says head 1"
+
+
 def test_what_is_said_of_number_words():
     text = page("transformer/number_words.md")
     subwords, characters, blind = (number_runs(kind) for kind in ("subwords", "characters", "no positions"))
