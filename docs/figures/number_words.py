@@ -29,6 +29,15 @@ def crossing(narrow: bool = False) -> Figure:
     return figure
 
 
+def heads(narrow: bool = False) -> Figure:
+    """Every head of the cross-attention over the subwords of the longer number."""
+    english, subwords, weights = load("number_words", device=device())(list(SHOWN)[1])
+    figure = Figure(figsize=(3.58, 3.9) if narrow else (6.9, 2.9), layout="constrained")
+    axes = figure.subplots(*((2, 2) if narrow else (1, 4)), sharex=True, sharey=True)
+    plot.heads(weights[0].cpu(), rows=english.split(), columns=subwords, axes=list(axes.flat))
+    return figure
+
+
 def merges(narrow: bool = False) -> Figure:
     """A German number as its characters, and after more and more of the merges."""
     reader, word = load("number_words"), "siebenundvierzig"

@@ -152,6 +152,16 @@ def test_the_subwords_of_the_sources():
     assert number_words_data.learn_subwords("de", 0).split("zwölf") == [*"zwölf"]
 
 
+def test_what_the_page_says_of_sets_of_subwords_and_of_its_numbers(reader):
+    """Below 1000 no two numbers have the same subwords, and the numbers of its picture are held out."""
+    seen = [tuple(sorted(reader.subwords.split(write(number).text))) for number in range(1, 1000)]
+    assert len(set(seen)) == len(seen)
+    one, other = (sorted(reader.subwords.split(write(number).text)) for number in (39_047, 37_049))
+    assert one == other
+    assert is_held_out(47)
+    assert is_held_out(39_047)
+
+
 # The reader
 
 
