@@ -176,6 +176,10 @@ def test_padding_changes_nothing_in_what_an_encoder_says_of_a_sequence(norm, len
     torch.testing.assert_close(mean_pooling(encoder(x, token_mask[:, None])[0], token_mask), expected)
 
 
+def test_the_mean_stays_on_the_device_of_x():
+    assert mean_pooling(torch.randn(3, 5, 4, device="meta")).is_meta
+
+
 def test_meta_device_reset_and_pickle():
     with torch.device("meta"):
         class_token = ClassToken(4)
