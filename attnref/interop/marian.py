@@ -53,7 +53,7 @@ def from_marian(model: nn.Module, *, attend: Attend = scaled_dot_product_attenti
             dropout in other places than the paper's. Or a weight has no like: those missing or left over are named.
 
     Examples:
-        A random model; a trained one is `MarianMTModel.from_pretrained(...)`.
+        A model with random weights. Those of Opus-MT have the activation swish, and are refused for it.
 
         ```python
         import torch

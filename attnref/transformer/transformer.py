@@ -61,7 +61,8 @@ class Transformer(nn.Module):
         max_positions: Number of learned positions, in tokens; for these alone.
         attend: The attention of each head in the encoder. Whatever is given is used in all three places, unless they
             are given their own. A Module is copied for each layer.
-        decoder_attend: The attention of each head in the decoder, to its own positions; as `attend` if omitted.
+        decoder_attend: The attention of each head in the decoder, to its own positions; as `attend` if omitted. It is
+            given a causal mask. One that is causal by itself takes the last row alone, and reads without a cache.
         cross_attend: The attention of each head from decoder to encoder; as `attend` if omitted.
         bias: Whether the projections of the attentions add a bias.
         tie: Which share the target embedding's table: "none", the "output" layer (then without bias), or "all", that is

@@ -18,7 +18,7 @@ MISTAKES = {
             "while self.k is None or length > self.capacity:",
             "self.k, self.v = self._moved(self.k, k), self._moved(self.v, v)\n        while length > self.capacity:",
         ),
-        ("a buffer that is just full grows", "or length > self.capacity:", "or length >= self.capacity:"),
+        ("a buffer that is just full grows", "if length <= self.capacity else", "if length < self.capacity else"),
         ("keys not selected", "self.k = None if self.k is None else self.k[rows]", "pass"),
         ("values not selected", "self.v = None if self.v is None else self.v[rows]", "pass"),
         (

@@ -66,7 +66,7 @@ def test_any_chunks_are_all_at_once(chunks, capacity, batch, lengths):
 
 
 @pytest.mark.parametrize(
-    ("capacity", "chunks", "grown"), [(4, [3, 1], 4), (4, [3, 2], 8), (1, [9], 16), (2, [1] * 9, 16)]
+    ("capacity", "chunks", "grown"), [(4, [3, 1], 4), (4, [4], 4), (4, [3, 2], 8), (1, [9], 16), (2, [1] * 9, 16)]
 )
 def test_a_full_buffer_doubles(capacity, chunks, grown):
     cache = KeyValueCache(capacity)

@@ -295,6 +295,14 @@ def test_any_attention_in_any_of_the_three_places(place, attend):
     assert not torch.allclose(after[1, 3:], before[1, 3:])
 
 
+def test_what_is_causal_by_itself_reads_without_a_cache():
+    model, (source, target) = make(decoder_attend=causal_linear).double(), tokens()
+    expected, _ = model(source, target)
+    reading = model.start(source, cache=False)
+    for t in range(5):
+        torch.testing.assert_close(reading.read(target[:, t : t + 1]), expected[:, t])
+
+
 def test_attentions_of_the_three_places_are_told_apart():
     parts = [AdditiveAttention(4, 4, d_a) for d_a in (3, 5, 6)]
     model = make(attend=parts[0], decoder_attend=parts[1], cross_attend=parts[2])

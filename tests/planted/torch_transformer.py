@@ -1,0 +1,61 @@
+"""Deliberate mistakes in the exchange of weights with torch: what, the right text, the wrong one."""
+
+TESTS = ("interop/test_torch_transformer.py",)
+MISTAKES = {
+    "interop/torch_transformer.py": [
+        ("values for keys", 'PARTS = ("query", "key", "value")', 'PARTS = ("query", "value", "key")'),
+        ("norms swapped", '"norm2": "feed_forward_norm"}', '"norm2": "self_attention_norm"}'),
+        ("decoder's norms swapped", '"norm2": "cross_attention_norm"', '"norm3": "cross_attention_norm"'),
+        ("networks swapped", '"linear1": "feed_forward.inner_proj"', '"linear2": "feed_forward.inner_proj"'),
+        ("attentions swapped", '"self_attn": "self_attention"', '"self_attn": "cross_attention"'),
+        ("attend ignored", "num_layers, attend=attend, **options)", "num_layers, **options)"),
+        ("cross_attend ignored", '"cross_attend": cross_attend}', '"cross_attend": None}'),
+        (
+            "cross_attend of a Transformer ignored",
+            "_from_torch(who, module.decoder, attend, cross_attend)",
+            "_from_torch(who, module.decoder, attend, None)",
+        ),
+        ("mode lost", "return ours.train(module.training)", "return ours"),
+        ("mode lost on the way to torch", "return theirs.train(module.training)", "return theirs"),
+        (
+            "drawn anew",
+            "whole.encoder, whole.decoder = parts",
+            "whole.encoder, whole.decoder = parts\n    whole._reset_parameters()",
+        ),
+        ("last norm lost", 'name.replace("norm.", "final_norm.", 1)', "name"),
+        ("last norm lost on the way to torch", 'name.replace("final_norm.", "norm.", 1)', "name"),
+        ("last norm left out", "norm = None if module.final_norm is None else nn.LayerNorm(d_model)", "norm = None"),
+        ("random numbers drawn", 'with torch.device("meta"):  # nothing is drawn', "with torch.enable_grad():"),
+        ("attend not checked", "    check_attend(who, attend, optional=False)\n", ""),
+        ("parts not checked", "if not isinstance(part := getattr(module, name), kind):", "if False:"),
+        ("d_model not compared", "if encoder.d_model != decoder.d_model:", "if False:"),
+        ("sequence first", "0.0, batch_first=True, **options)", "0.0, **options)"),
+    ],
+    "interop/_weights.py": [
+        ("missing passes", "if missing or left:", "if left:"),
+        ("left over passes", "if missing or left:", "if missing:"),
+        ("not copied", "weight.detach().clone()", "weight.detach()"),
+        ("frozen weights thawed", "clone(), weight.requires_grad)", "clone())"),
+        ("weights of attend asked for", 'if ".attend." not in name', "if name"),
+    ],
+    "interop/_torch_checks.py": [
+        ("pre for post", '"pre" if layer.norm_first else "post"', '"post" if layer.norm_first else "pre"'),
+        ("pre for post on the way to torch", 'first.norm == "pre"', 'first.norm == "post"'),
+        ("activation not read", '"activation": _activation(who, name, layer.activation)', '"activation": "relu"'),
+        ("last norm not seen", '"final_norm": module.norm is not None', '"final_norm": None'),
+        ("dropout passes", "if training and dropout > 0:", "if False:"),
+        ("dropout in eval mode refused", "if training and dropout > 0:", "if dropout > 0:"),
+        ("dropout of ours passes", "and module.training and inside.p > 0", "and False"),
+        ("approximate GELU passes", 'and activation.approximate == "none"', "and True"),
+        ("epsilon passes", "if norm.eps != EPSILON:", "if False:"),
+        ("layers without biases pass", "if layer.linear1.bias is None:", "if False:"),
+        ("projections without biases pass", "if attention.query_proj.bias is None:", "if False:"),
+        ("unlike layers pass", "if (sizes, options) != found[0]:", "if False:"),
+        ("layers of another class pass", "if type(layer) is not kind:", "if not isinstance(layer, kind):"),
+        (
+            "other attentions pass",
+            'if not named[0].startswith("attnref.") or named[1] not in',
+            "if False and named[1] not in",
+        ),
+    ],
+}
