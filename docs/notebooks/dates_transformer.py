@@ -113,9 +113,9 @@ print(f"held-out dates read exactly: {score.exact:.2%} of {len(held_out)}")
 # %% [markdown]
 # ## Your date
 #
-# Change the text and run this cell and the next ones again. Write the date as English, French, German, Spanish, Italian,
-# Portuguese, Korean or Japanese does, years 1950 to 2049. A character that occurs in no training date is refused, with its
-# name.
+# Change the text and run this cell and the next ones again. The date may be in English, French, German, Spanish,
+# Italian, Portuguese, Korean or Japanese, years 1950 to 2049. A character that occurs in no training date is refused,
+# with its name.
 
 # %%
 text = "Sunday, November 4, 2001"
@@ -146,8 +146,8 @@ for head in range(4):
     print(f"{head + 1:>4}  " + "  ".join(f"{table[0][head]:>5.0%}" for table in score.shares.values()))
 
 # %% [markdown]
-# The head with the largest share over all digits, drawn as ribbons: the wider, the more weight. To choose it on
-# the days that are measured would flatter it, so it is chosen on days of the training.
+# The head with the largest share over all digits, drawn as ribbons: the wider, the more weight. It is chosen on days of
+# the training: chosen on the days that are measured, its share would look too good.
 
 # %%
 known = next(dates_data.training_batches(1, 512, seed=1))
@@ -190,6 +190,6 @@ figure = Figure(figsize=(6.7, 6.4), layout="constrained")
 plot.heads(weights.encoder[1][0].cpu(), list(text), list(text), axes=figure.subplots(2, 2))
 
 # %% [markdown]
-# How the parts work is told on [The Transformer](../transformer/transformer.md), how tokens are written one by one on
-# [Generating](../transformer/decoding.md). `python -m attnref.tasks dates_transformer --seeds 0 1 2` trains three models;
-# the one that is shipped reads 99.8 % of the held-out dates.
+# [The Transformer](../transformer/transformer.md) explains the parts, [Generating](../transformer/decoding.md) how
+# tokens are written one by one. `python -m attnref.tasks dates_transformer --seeds 0 1 2` trains three models; the one
+# that is shipped reads 99.8 % of the held-out dates.
