@@ -131,6 +131,7 @@ def main() -> None:
     round3 = {part: [float(f"{s:.3g}") for s in seconds] for part, seconds in parts.items()}
     rounded = {b: {how: [float(f"{r:.3g}") for r in each] for how, each in found.items()} for b, found in rates.items()}
     content = {
+        "command": "python benchmarks/transformer.py",
         "torch": torch.__version__,
         "device": f"{device()}, {platform.machine()}",
         "threads": 1,

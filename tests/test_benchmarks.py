@@ -72,7 +72,10 @@ def test_a_file_that_is_named_is_always_written(runs, tmp_path):
     assert json.loads(given.out.read_text(encoding="utf-8"))["seeds"] == [5]
 
 
-@pytest.mark.parametrize("name", ["cost", "digit_patches", "luong_scores", "number_words", "pooling", "seq2seq_lengths"])
+MEASURED = ["cost", "digit_patches", "luong_scores", "number_words", "pooling", "seq2seq_lengths", "transformer_cost"]
+
+
+@pytest.mark.parametrize("name", MEASURED)
 def test_the_numbers_of_the_pages_say_how_they_came_about(name):
     about = json.loads((BENCHMARKS.parent / "docs" / "figures" / f"{name}.json").read_text(encoding="utf-8"))
     assert about["torch"]
