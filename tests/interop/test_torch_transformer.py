@@ -15,6 +15,7 @@ from attnref import (
     TransformerEncoder,
     causal_mask,
     padding_mask,
+    scaled_dot_product_attention,
 )
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast_attention
 from attnref.interop import from_torch, to_torch
@@ -187,6 +188,11 @@ def test_any_attention_in_the_heads():
     ours = from_torch(theirs, cross_attend=attend)
     torch.testing.assert_close(ours.layers[1].cross_attention.attend.state_dict(), attend.state_dict())
     assert ours(x, memory)[0].isfinite().all()
+    pair = from_torch(whole(), attend=fast_attention, cross_attend=scaled_dot_product_attention)
+    assert pair[0](memory, return_weights=True)[1] is None
+    _, weights = pair[1](x, memory, return_weights=True)
+    assert weights.to_itself is None
+    assert weights.to_memory is not None
 
 
 def test_odd_number_of_heads():

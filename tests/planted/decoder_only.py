@@ -15,6 +15,7 @@ MISTAKES = {
         ("output layer always tied", 'if tie == "none" else None', "if False else None"),
         ("no dropout on the sum", "positions, max_positions, dropout)", "positions, max_positions, 0.0)"),
         ("attend not passed on", "**options, attend=attend, bias", "**options, bias"),
+        ("bias not passed on", "attend=attend, bias=bias)", "attend=attend)"),
         ("norm, dropout and activation not passed on", "num_layers, **options, attend", "num_layers, attend"),
         ("positions start anew", "self.embed(tokens, offset=past)", "self.embed(tokens)"),
         (

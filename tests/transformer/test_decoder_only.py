@@ -128,6 +128,12 @@ def test_state_dict_meta_device_and_reset(tie):
     assert torch.equal(empty(tokens)[0], model(tokens)[0])
 
 
+def test_attentions_without_biases():
+    names = [name for name, _ in make(bias=False).named_parameters() if "attention." in name]
+    assert not [name for name in names if name.endswith("bias")]
+    assert len(names) == 4 * 3
+
+
 def test_dropout_is_in_every_place_of_the_paper_and_in_no_other():
     model = make(dropout=0.25)
     places = {name: module.p for name, module in model.named_modules() if isinstance(module, nn.Dropout)}

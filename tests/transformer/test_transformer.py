@@ -256,6 +256,12 @@ def test_dropout_on_the_sums_of_embeddings_and_positions(part):
     torch.testing.assert_close(values.eq(0).float().mean().item(), 0.25, rtol=0.1, atol=0)
 
 
+def test_attentions_without_biases():
+    names = [name for name, _ in make(bias=False).named_parameters() if "attention." in name]
+    assert not [name for name in names if name.endswith("bias")]
+    assert len(names) == 4 * (2 + 2 * 3)
+
+
 def test_dropout_is_in_every_place_of_the_paper_and_in_no_other():
     model = make(dropout=0.25)
     places = [name for name, module in model.named_modules() if isinstance(module, nn.Dropout)]
