@@ -201,6 +201,15 @@ def test_padding_changes_nothing(reader):
     ]
 
 
+@pytest.mark.parametrize(("positions", "same"), [("none", True), ("sinusoidal", False)])
+def test_positions_are_those_that_are_asked_for(positions, same):
+    with _recipe.drawn_from(0):
+        model = NumberReader("ab", [], positions=positions).model
+    target = torch.tensor([[BEGIN]])
+    (one, _), (other, _) = (model(torch.tensor([source]), target) for source in ([1, 2, 2], [2, 1, 2]))
+    assert torch.allclose(one, other, atol=1e-5) == same
+
+
 def test_without_positions_the_order_is_not_seen(reader):
     three_thousand_five, five_thousand_three = "dreitausendfünf", "fünftausenddrei"
     assert reader(three_thousand_five).english == "three thousand five"
@@ -230,7 +239,7 @@ def test_writing_stops_at_the_end_token(monkeypatch):
     ]
     source, mask = reader.encode(["ab", "b", "bab"])
     _, weights = reader.model(source, tokens[:, :-1], mask, return_weights=True)
-    torch.testing.assert_close(second.weights, torch.stack(weights.cross)[:, 1, :, :3, :1].detach())
+    torch.testing.assert_close(first.weights, torch.stack(weights.cross)[:, 0, :, :1, :2].detach())
 
 
 def test_reading_needs_no_num2words(missing):
