@@ -61,7 +61,8 @@ def beam_search(
     Raises:
         TypeError: `start` is not an `attnref.protocols.NextToken`, or a number is not of its kind.
         ValueError: The prompt is not (batch, n), a number is less than one, the penalty is below zero, `end` is outside
-            the vocabulary, or the model's scores are NaN.
+            the vocabulary, or the model's scores for a text that goes on hold NaN or plus infinity, or minus infinity
+            alone.
 
     Examples:
         >>> import torch
@@ -109,11 +110,12 @@ def beam_search(
         tokens[..., t] = token
         length = length.gather(1, beam) + ~was_ended
         ended = was_ended | ((token == end) & ~log_p.isneginf())  # what cannot be written does not end
-        if t + 1 == last or bool((ended | log_p.isneginf()).all()):
+        done = ended | log_p.isneginf()
+        if t + 1 == last or bool(done.all()):
             last = t + 1
             break
         start.select((sample[:, None] * beams + beam).flatten())
-        logits = read("beam_search", start, token.reshape(-1, 1))
+        logits = read("beam_search", start, token.reshape(-1, 1), ~done.flatten())
 
     score = log_p / ((5 + length) / 6) ** length_penalty
     score, order = score.sort(dim=-1, descending=True, stable=True)

@@ -70,7 +70,8 @@ def generate(
         TypeError: `start` is not an `attnref.protocols.NextToken`, the prompt does not hold integers, or an option is
             not of its kind.
         ValueError: The prompt is not (batch, n), padding comes before a token of it, `end` is outside the vocabulary,
-            an option is out of its bounds or needs a generator, or the model's scores are NaN.
+            an option is out of its bounds or needs a generator, or the model's scores for a text that goes on hold NaN
+            or plus infinity, or minus infinity alone.
 
     Examples:
         >>> import torch
@@ -102,7 +103,7 @@ def generate(
 
     batch, n = prompt.shape
     first = int(lengths.min()) if batch else n
-    logits = read("generate", start, prompt[:, :first])
+    logits = read("generate", start, prompt[:, :first], lengths <= first)
     if end is not None:
         check_token("generate", "end", end, logits.shape[-1])
 
@@ -121,9 +122,10 @@ def generate(
         if end is not None:
             ended = ended | ((token == end) & (t >= lengths))
         t += 1
-        if bool((ended | (t >= last)).all()):
+        done = ended | (t >= last)
+        if bool(done.all()):
             return Generated(tokens[:, :t], token_mask[:, :t])
-        logits = read("generate", start, tokens[:, t - 1 : t])
+        logits = read("generate", start, tokens[:, t - 1 : t], (t >= lengths) & ~done)
 
 
 def _check_options(

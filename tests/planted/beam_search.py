@@ -47,11 +47,12 @@ MISTAKES = {
         ("not cut", "            last = t + 1\n", ""),
         (
             "never done before the last",
-            "if t + 1 == last or bool((ended | log_p.isneginf()).all()):",
+            "if t + 1 == last or bool(done.all()):",
             "if t + 1 == last:",
         ),
         ("the last token is read", "if t + 1 == last or bool(", "if bool("),
-        ("done with the first", "(ended | log_p.isneginf()).all()", "(ended | log_p.isneginf()).any()"),
+        ("done with the first", "bool(done.all())", "bool(done.any())"),
+        ("scores of what has ended", ", ~done.flatten())", ")"),
         ("start not checked", '    check_start("beam_search", start)\n', ""),
         ("prompt not checked", '    check_token_axes("beam_search", "prompt", prompt)\n', ""),
         (

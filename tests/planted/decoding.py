@@ -6,11 +6,14 @@ MISTAKES = {
     "transformer/decoding.py": [
         ("longer prompts overwritten", "if t < n:", "if False:"),
         ("prompts of all are the longest", "first = int(lengths.min()) if batch else n", "first = n"),
-        ("the prompt is not read at once", "prompt[:, :first])", "prompt[:, first - 1 : first])"),
+        ("the prompt is not read at once", "start, prompt[:, :first]", "start, prompt[:, first - 1 : first]"),
+        ("scores of what has ended", "(t >= lengths) & ~done", "(t >= lengths)"),
+        ("scores within a prompt", "(t >= lengths) & ~done", "~done"),
+        ("scores within a prompt at first", ", lengths <= first)", ")"),
         ("the prompt ends the text", "((token == end) & (t >= lengths))", "(token == end)"),
         ("the text goes on after its end", "ended = ended | ((token == end)", "ended = ((token == end)"),
         ("the end token is not of the text", "token_mask[:, t] = ~ended", "token_mask[:, t] = ~ended & (token != end)"),
-        ("ends with the first text", "(t >= last)).all()", "(t >= last)).any()"),
+        ("ends with the first text", "if bool(done.all()):", "if bool(done.any()):"),
         ("one token more", "last, filler = lengths + max_new_tokens", "last, filler = lengths + max_new_tokens + 1"),
         ("as long as the longest", "ended = ended | (t >= last)\n", "pass\n"),
         (
@@ -65,7 +68,8 @@ MISTAKES = {
         ("logits of any kind", "if not isinstance(logits, Tensor) or not logits.is_floating_point():", "if False:"),
         ("logits of each position", "if logits.ndim != 2 or ", "if "),
         ("logits of another batch", " or logits.shape[0] != tokens.shape[0]", ""),
-        ("NaN taken for a score", "if has_values(logits) and bool(logits.isnan().any()):", "if False:"),
+        ("NaN taken for a score", "if has_values(logits) and not bool((highest", "if False and not bool((highest"),
+        ("infinity taken for a score", ".isfinite().all()):  #", ".isnan().logical_not().all()):  #"),
     ],
     "sequence/_reading.py": [
         ("the past forgotten", "torch.cat((self._tokens, tokens), dim=1)", "tokens"),

@@ -203,6 +203,30 @@ class Constant:
         pass
 
 
+class After:
+    """Scores what may follow each token, from a table, (vocab_size, vocab_size)."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def read(self, tokens):
+        return self.table[tokens[:, -1]]
+
+    def select(self, rows):
+        pass
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_scores_after_the_end_may_be_anything(bad):
+    table = torch.tensor([[0.0, 1.0, 2.0], [1.0, 0.0, 3.0], [0.0, 0.0, 0.0]]).double()
+    how = {"beams": 3, "max_new_tokens": 3, "end": 2}
+    expected = beam_search(After(table.clone()), torch.tensor([[0], [1]]), **how)
+    table[2] = bad
+    found = beam_search(After(table), torch.tensor([[0], [1]]), **how)
+    assert torch.equal(found.tokens, expected.tokens)
+    torch.testing.assert_close(found.scores, expected.scores)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_few_digits_count_far_and_sum_finely(dtype):
     """300 tokens of log-probability -log 2 each; bfloat16 counts to 256 only."""
@@ -286,6 +310,9 @@ CHAIN = MarkovModel(3)
 ONE = torch.tensor([[1]])
 
 
+SCORES = "beam_search: logits must be finite or -inf, and not all -inf in a row"
+
+
 def asked(start=None, prompt=ONE, **how):
     how = {"beams": 2, "max_new_tokens": 3, "end": 2, **how}
     return lambda: beam_search(CHAIN.start() if start is None else start, prompt, **how)
@@ -311,8 +338,10 @@ def asked(start=None, prompt=ONE, **how):
         (
             asked(Constant(torch.full((1, 3), torch.nan))),
             ValueError,
-            "beam_search: logits must not be NaN, got NaN in row 0.",
+            f"{SCORES}, got NaN in row 0.",
         ),
+        (asked(Constant(torch.tensor([[0.0, torch.inf, 0.0]]))), ValueError, f"{SCORES}, got inf in row 0."),
+        (asked(Constant(torch.full((1, 3), -torch.inf))), ValueError, f"{SCORES}, got -inf alone in row 0."),
         (
             asked(prompt=ONE.float()),
             TypeError,

@@ -298,6 +298,25 @@ def test_rows_are_kept_in_the_order_asked_for(make, cache):
     torch.testing.assert_close(start.read(more), again.read(more))
 
 
+@pytest.mark.parametrize("mode", [MODES["greedy"], MODES["sampled"]], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf, -torch.inf])
+def test_scores_that_choose_nothing_may_be_anything(bad, mode):
+    """Those after the end of a text, and those within a prompt."""
+    start = Scripted([[1, 9, 9, 9, 9, 9], [1, 2, 2, 2, 2, 9]])
+    read = start.read
+
+    def spoiled(tokens):
+        logits, at = read(tokens), start.at
+        logits[0] = bad if at > 1 else logits[0]  # it has ended
+        logits[1] = bad if at < 4 else logits[1]  # its prompt goes on
+        return logits * 100
+
+    start.read = spoiled
+    prompt, mask = torch.tensor([[1, 0, 0, 0], [1, 5, 6, 7]]), torch.arange(4) < torch.tensor([[1], [4]])
+    texts = generate(start, prompt, max_new_tokens=2, end=9, prompt_token_mask=mask, **chance(mode))
+    assert texts.tokens.tolist() == [[1, 9, 9, 9, 9, 9], [1, 5, 6, 7, 2, 9]]
+
+
 class Answers:
     """A model in the middle of a text that always answers this."""
 
@@ -320,6 +339,7 @@ def asked(start=None, prompt=ONE, max_new_tokens=2, **how):
 
 
 DRAWN = "generate: temperature, top_k, top_p and min_p need a generator to draw with, got none and"
+SCORES = "generate: logits must be finite or -inf, and not all -inf in a row"
 MASK = "generate: prompt_token_mask must be True for at least one token of each prompt, then False for its padding"
 
 
@@ -360,8 +380,10 @@ MASK = "generate: prompt_token_mask must be True for at least one token of each 
         (
             asked(Answers(torch.tensor([[0.0, torch.nan]]))),
             ValueError,
-            "generate: logits must not be NaN, got NaN in row 0.",
+            f"{SCORES}, got NaN in row 0.",
         ),
+        (asked(Answers(torch.tensor([[0.0, torch.inf]]))), ValueError, f"{SCORES}, got inf in row 0."),
+        (asked(Answers(torch.full((1, 5), -torch.inf))), ValueError, f"{SCORES}, got -inf alone in row 0."),
         (
             asked(prompt=torch.zeros(1, 2)),
             TypeError,
