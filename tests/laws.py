@@ -62,10 +62,9 @@ PAGE_OF = {
     "encoder": "transformer",
     "decoder": "transformer",
     "decoder_only": "transformer",
-    "cache": "blocks",
-    "decoding": "blocks",
-    "sampling": "blocks",
-    "beam_search": "blocks",
+    "cache": "decoding",
+    "sampling": "decoding",
+    "beam_search": "decoding",
 }
 
 MOST_LINES = 240  # of a file of the package: past about 200 lines it holds two ideas
