@@ -176,6 +176,16 @@ def test_reading_in_any_chunks_gives_the_logits_of_the_whole(norm, chunks, cache
 
 
 @pytest.mark.parametrize("cache", [True, False])
+def test_only_with_a_cache_are_the_new_tokens_read_alone(cache):
+    model, tokens, read = make(), text(), []
+    model.embed.register_forward_hook(lambda module, given, x: read.append(x.shape[1]))
+    reading = model.start(cache=cache)
+    for t in range(4):
+        reading.read(tokens[:, t : t + 1])
+    assert read == ([1, 1, 1, 1] if cache else [1, 2, 3, 4])
+
+
+@pytest.mark.parametrize("cache", [True, False])
 def test_selected_rows_read_on_as_their_own_samples(cache):
     model, tokens, rows = make().double(), text(batch=3), torch.tensor([2, 0, 0, 1])
     reading = model.start(capacity=2, cache=cache)
