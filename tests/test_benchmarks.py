@@ -72,7 +72,16 @@ def test_a_file_that_is_named_is_always_written(runs, tmp_path):
     assert json.loads(given.out.read_text(encoding="utf-8"))["seeds"] == [5]
 
 
-MEASURED = ["cost", "digit_patches", "luong_scores", "number_words", "pooling", "seq2seq_lengths", "transformer_cost"]
+MEASURED = [
+    "cost",
+    "digit_patches",
+    "language_model",
+    "luong_scores",
+    "number_words",
+    "pooling",
+    "seq2seq_lengths",
+    "transformer_cost",
+]
 
 
 @pytest.mark.parametrize("name", MEASURED)

@@ -154,3 +154,31 @@ def test_what_is_said_of_number_words():
     for kind, runs in (("subwords", subwords), ("characters", characters)):
         assert f"{runs[0]['shares']['uniform']:.2f} for {kind}" in text
     assert max(run["large"] for run in blind) < 0.5 < 0.95 < min(run["large"] for run in characters)
+
+
+def stories(seed):
+    (run,) = (
+        run for run in measured("language_model")["runs"] if run["seed"] == seed and run["model"] == "Transformer"
+    )
+    return run
+
+
+COUNTED = {"1-grams": "unigrams: each token alone", "2-grams": "bigrams", "3-grams": "trigrams", "4-grams": "4-grams"}
+
+
+@pytest.mark.parametrize("run", measured("language_model")["runs"], ids=lambda run: f"{run['model']} {run['seed']}")
+def test_table_of_losses(run):
+    name = COUNTED.get(run["model"], f"Transformer, seed {run['seed']}")
+    line = f"| {name} | {run['per_character']:.4f} | {run['per_subword']:.3f} |"
+    assert line in page("transformer/language_model.md")
+
+
+def test_the_loss_of_the_shipped_model():
+    assert f"at **{stories(0)['per_character']:.3f}**{{ .merit }} nats" in page("transformer/language_model.md")
+
+
+def test_how_often_a_token_or_a_word_attends_most_to_itself():
+    own = stories(0)["own"]
+    for kind, name in (("token", "token"), ("word", "word")):
+        heads = " | ".join(f"{share:.2f}" for layer in own[f"{kind}s"] for share in layer)
+        assert f"| {name} | {heads} | {own[f'{kind}_chance']:.2f} |" in page("transformer/language_model.md")

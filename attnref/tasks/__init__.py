@@ -11,7 +11,7 @@ from attnref.tasks import _weights
 from attnref.tasks._device import usable
 from attnref.tasks._task import find
 
-TASKS = ("dates", "dates_transformer", "digit_rows", "digit_patches", "number_words")
+TASKS = ("dates", "dates_transformer", "digit_rows", "digit_patches", "number_words", "language_model")
 
 __all__ = ["TASKS", "device", "load"]
 
@@ -36,7 +36,8 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
         "dates_transformer" a [DateTransformer][attnref.tasks.dates_transformer.DateTransformer], for "digit_rows" a
         [RowReader][attnref.tasks.digit_rows.RowReader], for "digit_patches" a
         [PatchReader][attnref.tasks.digit_patches.PatchReader], for "number_words" a
-        [NumberReader][attnref.tasks.number_reader.NumberReader].
+        [NumberReader][attnref.tasks.number_reader.NumberReader], for "language_model" a
+        [LanguageModel][attnref.tasks.story_model.LanguageModel].
 
     Raises:
         TypeError: The task has no such option, or an option is given together with a path.

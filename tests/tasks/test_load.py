@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from attnref import tasks
-from attnref.tasks import dates, dates_transformer, digit_patches, digit_rows, number_reader
+from attnref.tasks import dates, dates_transformer, digit_patches, digit_rows, number_reader, story_model
 from attnref.tasks._task import find
 
 HERE = Path(tasks.__file__).parent
@@ -23,8 +23,10 @@ READERS = {
     "digit_rows": digit_rows.RowReader,
     "digit_patches": digit_patches.PatchReader,
     "number_words": number_reader.NumberReader,
+    "language_model": story_model.LanguageModel,
 }
-EXACT = {"dates", "dates_transformer", "number_words"}  # measured by exact match
+MERITS = dict.fromkeys(("dates", "dates_transformer", "number_words"), "exact match")
+MERITS |= {"language_model": "held-out nats per character"}
 SHIPPED = [(name, shipped) for name in tasks.TASKS for shipped in find(name).shipped]
 each_task = pytest.mark.parametrize("name", tasks.TASKS)
 each_shipped = pytest.mark.parametrize(("name", "shipped"), SHIPPED, ids=lambda part: getattr(part, "stem", part))
@@ -49,7 +51,7 @@ def test_a_task_says_what_it_is(name):
     task = find(name)
     module = sys.modules[f"attnref.tasks.{name}"]
     assert (task.name, task.steps, task.reader, task.train) == (name, module.STEPS, READERS[name], module.train)
-    assert task.merit == ("exact match" if name in EXACT else "held-out accuracy")
+    assert task.merit == MERITS.get(name, "held-out accuracy")
     for option in task.options:
         assert option.default in option.choices
         for choice, arguments in option.choices.items():
@@ -129,7 +131,7 @@ def test_refuses_a_device_that_is_not_there():
             lambda: tasks.load("dances"),
             ValueError,
             "attnref.tasks.load: name must be one of 'dates', 'dates_transformer', 'digit_rows', 'digit_patches', "
-            "'number_words', got 'dances'.",
+            "'number_words', 'language_model', got 'dances'.",
         ),
         (
             lambda: tasks.load("digit_rows", attend="softmax"),
@@ -177,6 +179,8 @@ def untrained(name):
         return digit_rows.RowReader("gru", size=28, d_h=5, num_layers=2)
     if name == "number_words":
         return number_reader.NumberReader("ab_", [("a", "b")], end="_", d_model=8, num_heads=2, d_ff=4)
+    if name == "language_model":
+        return story_model.LanguageModel("▁abc", [("▁", "a")], d_model=8, num_heads=2, d_ff=4, context=5)
     return digit_patches.PatchReader("linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
 
 

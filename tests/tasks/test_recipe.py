@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from attnref.tasks import _recipe, dates, digit_patches, digit_rows
+from attnref.tasks import _recipe, dates, digit_patches, digit_rows, language_model
 
-TASKS = [dates, digit_rows, digit_patches]
+TASKS = [dates, digit_rows, digit_patches, language_model]
 
 
 def batches(count):
