@@ -8,6 +8,7 @@ from attnref._checks import kind_of
 from attnref.attention.multi_head import MultiHeadAttention
 from attnref.transformer.decoder import TransformerDecoder
 from attnref.transformer.encoder import TransformerEncoder
+from attnref.transformer.feed_forward import ACTIVATIONS
 
 EPSILON = 1e-5
 Sizes = tuple[int, int, int, int]  # d_model, num_heads, d_ff, num_layers
@@ -61,8 +62,10 @@ def _activation(who: str, name: str, activation: Any) -> str:
         return "relu"
     if activation is nn.functional.gelu or (isinstance(activation, nn.GELU) and activation.approximate == "none"):
         return "gelu"
+    if activation is nn.functional.silu or isinstance(activation, nn.SiLU):
+        return "silu"
     given = getattr(activation, "__name__", repr(activation))
-    raise ValueError(f"{who}: the activation must be relu or gelu, got {given} in {name}.")
+    raise ValueError(f"{who}: the activation must be relu, gelu or silu, got {given} in {name}.")
 
 
 def _check_norm(who: str, name: str, norm: object) -> None:
@@ -85,7 +88,8 @@ def check_ours(who: str, module: object) -> tuple[Sizes, dict[str, Any]]:
             raise ValueError(f"{who}: {rule}, got dropout={inside.p}; call module.eval() to take the rest.")
     first: Any = module.layers[0]
     sizes = module.d_model, first.self_attention.num_heads, first.feed_forward.inner_proj.out_features
-    options = {"activation": first.feed_forward.activation, "norm_first": first.norm == "pre"}
+    activation = ACTIVATIONS[first.feed_forward.activation]
+    options = {"activation": activation, "norm_first": first.norm == "pre"}
     return (*sizes, len(module.layers)), options
 
 

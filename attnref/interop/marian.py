@@ -10,8 +10,10 @@ from attnref._checks import check_attend, kind_of
 from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.interop._weights import copy_weights
 from attnref.protocols import Attend
+from attnref.transformer.feed_forward import Activation
 from attnref.transformer.transformer import Transformer
 
+ACTIVATIONS: dict[str, Activation] = {"relu": "relu", "gelu": "gelu", "swish": "silu", "silu": "silu"}
 NAMES = {
     "self_attn.q_proj": "self_attention.query_proj",
     "self_attn.k_proj": "self_attention.key_proj",
@@ -48,12 +50,12 @@ def from_marian(model: nn.Module, *, attend: Attend = scaled_dot_product_attenti
 
     Raises:
         TypeError: The model is of another class.
-        ValueError: The model has what attnref's has not: embeddings that are not scaled, another activation than relu
-            and gelu, heads or feed-forward networks that differ between encoder and decoder, or, while it trains,
+        ValueError: The model has what attnref's has not: embeddings that are not scaled, another activation than relu,
+            gelu and swish, heads or feed-forward networks that differ between encoder and decoder, or, while it trains,
             dropout in other places than the paper's. Or a weight has no like: those missing or left over are named.
 
     Examples:
-        A model with random weights. Those of Opus-MT have the activation swish, and are refused for it.
+        A model with random weights; those of Opus-MT, which have the activation swish, are taken the same way.
 
         ```python
         import torch
@@ -96,7 +98,7 @@ def _converted(who: str, model: Any, attend: Attend) -> Transformer:
             d_ff=config.encoder_ffn_dim,
             num_layers=(len(encoder.layers), len(decoder.layers)),
             dropout=float(config.dropout),
-            activation=config.activation_function,
+            activation=ACTIVATIONS[config.activation_function],
             positions="learned",
             max_positions=config.max_position_embeddings,
             attend=attend,
@@ -137,8 +139,8 @@ def _check(who: str, model: Any) -> None:
     config = model.config
     if not config.scale_embedding:
         raise ValueError(f"{who}: embeddings must be multiplied by √d_model, got scale_embedding=False.")
-    if config.activation_function not in ("relu", "gelu"):
-        raise ValueError(f"{who}: the activation must be relu or gelu, got {config.activation_function}.")
+    if config.activation_function not in ACTIVATIONS:
+        raise ValueError(f"{who}: the activation must be relu, gelu or swish, got {config.activation_function}.")
     for name in ("attention_heads", "ffn_dim"):
         of_encoder, of_decoder = getattr(config, f"encoder_{name}"), getattr(config, f"decoder_{name}")
         if of_encoder != of_decoder:

@@ -64,10 +64,10 @@ def from_torch(
 
     Raises:
         TypeError: The module or one of its layers is of another class, or an attention cannot be called.
-        ValueError: The module has what attnref's has not: another activation than relu and gelu, an epsilon of its
-            norms other than 1e-5, layers without biases or unlike each other, or dropout while it trains, since torch's
-            also drops attention weights and numbers inside the feed-forward network. Or a weight has no like: those
-            that are missing or left over are named.
+        ValueError: The module has what attnref's has not: another activation than relu, gelu and silu, an epsilon
+            of its norms other than 1e-5, layers without biases or unlike each other, or dropout while it trains, since
+            torch's also drops attention weights and numbers inside the feed-forward network. Or a weight has no like:
+            those that are missing or left over are named.
 
     Examples:
         >>> import torch

@@ -10,7 +10,7 @@ def feed_forward(x, w_1, b_1, w_2, b_2, *, activation="relu"):
     y = np.zeros((*x.shape[:-1], len(w_2)))
     for at in np.ndindex(x.shape[:-1]):
         inner = [b_1[f] + sum(w_1[f, c] * x[at][c] for c in range(x.shape[-1])) for f in range(len(w_1))]
-        active = [gelu(z) if activation == "gelu" else max(0.0, z) for z in inner]
+        active = [ACTIVATIONS[activation](z) for z in inner]
         for a in range(len(w_2)):
             y[at][a] = b_2[a] + sum(w_2[a, f] * active[f] for f in range(len(w_1)))
     return y
@@ -19,3 +19,11 @@ def feed_forward(x, w_1, b_1, w_2, b_2, *, activation="relu"):
 def gelu(z):
     """Z times the probability that a normal number is below z."""
     return z * (1 + math.erf(z / math.sqrt(2))) / 2
+
+
+def silu(z):
+    """Z times the logistic function of z."""
+    return z / (1 + math.exp(-z))
+
+
+ACTIVATIONS = {"relu": lambda z: max(0.0, z), "gelu": gelu, "silu": silu}

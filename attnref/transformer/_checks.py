@@ -18,6 +18,7 @@ from attnref._checks import (
 )
 
 NORMS = ("post", "pre")
+ACTIVATIONS = ("relu", "gelu", "silu")
 
 
 def check_block(
@@ -29,7 +30,7 @@ def check_block(
         raise ValueError(f"{who}: d_model must divide by num_heads, got d_model={d_model} and num_heads={num_heads}.")
     check_dropout(who, dropout)
     check_choice(who, "norm", norm, NORMS)
-    check_choice(who, "activation", activation, ("relu", "gelu"))
+    check_choice(who, "activation", activation, ACTIVATIONS)
     for name, attend in attends.items():
         check_attend(who, attend, optional=False, name=name)
 

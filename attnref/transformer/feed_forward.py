@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from attnref._checks import check_at_least, check_choice
 from attnref.transformer._checks import check_vectors
 
-ACTIVATIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu}
-Activation = Literal["relu", "gelu"]
+ACTIVATIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu, "silu": nn.functional.silu}
+Activation = Literal["relu", "gelu", "silu"]
 
 
 class FeedForward(nn.Module):
@@ -20,7 +20,8 @@ class FeedForward(nn.Module):
     Args:
         d_model: Size of the input and of the output.
         d_ff: Size in between; the paper's is 4 d_model.
-        activation: "relu" as in the paper, or "gelu" as in BERT and the Vision Transformer.
+        activation: "relu" as in the paper, "gelu" as in BERT and the Vision Transformer, or "silu" (swish) as in the
+            translation models of Opus-MT.
 
     Raises:
         TypeError: A size is not an int.

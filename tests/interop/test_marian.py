@@ -71,7 +71,7 @@ WAYS = pytest.mark.parametrize(
 
 
 @WAYS
-@pytest.mark.parametrize("activation", ["relu", "gelu"])
+@pytest.mark.parametrize("activation", ["relu", "gelu", "swish", "silu"])
 @pytest.mark.parametrize("attend", ["reference", "fast"])
 @torch.no_grad()
 def test_logits(options, tie, activation, attend):
@@ -199,9 +199,9 @@ def test_beam_search_where_no_text_ends(beams):
             "embeddings must be multiplied by √d_model, got scale_embedding=False.",
         ),
         (
-            lambda: make(activation_function="swish"),
+            lambda: make(activation_function="tanh"),
             ValueError,
-            "the activation must be relu or gelu, got swish.",
+            "the activation must be relu, gelu or swish, got tanh.",
         ),
         (
             lambda: make(decoder_attention_heads=4),

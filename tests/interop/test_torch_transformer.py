@@ -21,7 +21,9 @@ from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast
 from attnref.interop import from_torch, to_torch
 
 norms = pytest.mark.parametrize("norm_first", [False, True])
-activations = pytest.mark.parametrize("activation", ["relu", "gelu", nn.ReLU(), nn.GELU()], ids=str)
+activations = pytest.mark.parametrize(
+    "activation", ["relu", "gelu", nn.ReLU(), nn.GELU(), nn.SiLU(), nn.functional.silu], ids=str
+)
 REAL, TARGET_REAL = padding_mask([7, 4], 7), padding_mask([5, 3], 5)
 
 
@@ -255,12 +257,12 @@ def without_a_weight():
         (
             lambda: from_torch(encoder(activation=torch.tanh)),
             ValueError,
-            "from_torch: the activation must be relu or gelu, got tanh in layers.0.",
+            "from_torch: the activation must be relu, gelu or silu, got tanh in layers.0.",
         ),
         (
             lambda: from_torch(encoder(activation=nn.GELU("tanh"))),
             ValueError,
-            "from_torch: the activation must be relu or gelu, got GELU(approximate='tanh') in layers.0.",
+            "from_torch: the activation must be relu, gelu or silu, got GELU(approximate='tanh') in layers.0.",
         ),
         (
             lambda: from_torch(decoder(layer_norm_eps=1e-6)),

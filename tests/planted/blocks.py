@@ -56,7 +56,7 @@ MISTAKES = {
         ("dropout not checked", "    check_dropout(who, dropout)\n", ""),
         ("dropout of one", "0 <= dropout < 1", "0 <= dropout <= 1"),
         ("norm not checked", '    check_choice(who, "norm", norm, NORMS)\n', ""),
-        ("activation not checked", '    check_choice(who, "activation", activation, ("relu", "gelu"))\n', ""),
+        ("activation not checked", '    check_choice(who, "activation", activation, ACTIVATIONS)\n', ""),
         ("attend not checked", "        check_attend(who, attend, optional=False, name=name)\n", "        pass\n"),
         ("x not checked", '    check_vectors(who, "x", x, d_model, weight)\n    past', "    past"),
         (

@@ -5,7 +5,8 @@ MISTAKES = {
     "transformer/feed_forward.py": [
         ("no activation", "ACTIVATIONS[self.activation](self.inner_proj(x))", "self.inner_proj(x)"),
         ("always relu", "ACTIVATIONS[self.activation]", 'ACTIVATIONS["relu"]'),
-        ("gelu taken for silu", "nn.functional.gelu", "nn.functional.silu"),
+        ("silu for gelu", '"gelu": nn.functional.gelu', '"gelu": nn.functional.silu'),
+        ("silu taken for gelu", '"silu": nn.functional.silu', '"silu": nn.functional.gelu'),
         ("input added", "return self.output_proj(inner)", "return x + self.output_proj(inner)"),
         (
             "positions averaged",

@@ -281,7 +281,7 @@ def test_exports_and_compiles_for_any_length(kind):
         (
             lambda: EncoderBlock(8, 2, 16, activation="tanh"),
             ValueError,
-            "EncoderBlock: activation must be one of 'relu', 'gelu', got 'tanh'.",
+            "EncoderBlock: activation must be one of 'relu', 'gelu', 'silu', got 'tanh'.",
         ),
         (
             lambda: EncoderBlock(8, 2, 16, attend=AdditiveAttention),

@@ -215,7 +215,7 @@ def on_meta():
         (lambda: make(0), ValueError, "vocab_size must be at least 1, got 0."),
         (lambda: make(num_layers=(2, 2)), TypeError, "num_layers must be an int, got tuple."),
         (lambda: make(num_layers=0), ValueError, "num_layers must be at least 1, got 0."),
-        (lambda: make(activation="tanh"), ValueError, "activation must be one of 'relu', 'gelu', got 'tanh'."),
+        (lambda: make(activation="tanh"), ValueError, "activation must be one of 'relu', 'gelu', 'silu', got 'tanh'."),
         (lambda: make(tie="all"), ValueError, "tie must be one of 'none', 'output', got 'all'."),
         (
             lambda: make(positions="learned"),
