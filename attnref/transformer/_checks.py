@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from attnref._checks import (
     check_at_least,
@@ -88,6 +88,23 @@ def check_caches(who: str, cache: Sequence[object] | None, num_layers: int, kind
         raise TypeError(f"{who}: cache must be a list of {kind.__name__}, one for each layer, got {given}.")
     if len(cache) != num_layers:
         raise ValueError(f"{who}: cache must hold one for each of the {num_layers} layers, got {len(cache)}.")
+    parts = [id(part) for one in cache for part in (one if isinstance(one, tuple) else (one,))]
+    if len(set(parts)) < len(parts):
+        raise ValueError(f"{who}: cache must hold one of its own for each layer, got the same one twice.")
+
+
+def check_cache(who: str, cache: object, kind: type) -> None:
+    """A block takes a cache of its own kind."""
+    if cache is not None and not isinstance(cache, kind):
+        raise TypeError(f"{who}: cache must be a {kind.__name__}, got {kind_of(cache)}.")
+
+
+def check_drops_nothing(who: str, model: nn.Module) -> None:
+    """A model that writes is not in training mode, where dropout would change its scores at random."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout) and module.training and module.p > 0:
+            rule = "dropout must be off while the model writes"
+            raise ValueError(f"{who}: {rule}, got dropout={module.p} in training mode; call model.eval() first.")
 
 
 def check_layers(who: str, num_layers: object) -> tuple[int, int]:

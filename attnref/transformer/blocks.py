@@ -8,8 +8,9 @@ from torch import Tensor, nn
 from attnref.attention.multi_head import MultiHeadAttention
 from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.protocols import Attend
-from attnref.transformer._checks import check_block, check_decoder_inputs, check_encoder_inputs
+from attnref.transformer._checks import check_block, check_cache, check_decoder_inputs, check_encoder_inputs
 from attnref.transformer._residual import Residual
+from attnref.transformer._stacks import own
 from attnref.transformer.cache import DecoderCache, KeyValueCache, MemoryCache
 from attnref.transformer.feed_forward import Activation, FeedForward
 
@@ -91,9 +92,10 @@ class EncoderBlock(Residual):
             weights: The attention weights of each head, or None where `attend` forms none.
 
         Raises:
-            TypeError: x and the weights are not of one floating dtype, or the mask is not bool.
+            TypeError: x and the weights are not of one floating dtype, the mask is not bool, or the cache is another's.
             ValueError: x is not (..., n, d_model), or the mask does not broadcast to (..., n, n).
         """
+        check_cache("EncoderBlock", cache, KeyValueCache)
         check_encoder_inputs("EncoderBlock", self.d_model, x, mask, cache, self.feed_forward_norm.weight)
 
         y = self._before(self.self_attention_norm, x)
@@ -115,7 +117,7 @@ class DecoderBlock(Residual):
         norm: As of `EncoderBlock`.
         activation: Of the feed-forward network.
         attend: The attention of each head to the decoder's own positions, as of `MultiHeadAttention`.
-        cross_attend: The attention of each head to the encoder's output; as `attend` if omitted.
+        cross_attend: The attention of each head to the encoder's output; as `attend` if omitted, a Module copied.
         bias: Whether the projections of the attentions add a bias.
 
     Raises:
@@ -149,7 +151,7 @@ class DecoderBlock(Residual):
         cross_attend: Attend | None = None,
         bias: bool = True,
     ) -> None:
-        cross_attend = attend if cross_attend is None else cross_attend
+        cross_attend = own(attend) if cross_attend is None else cross_attend
         options = {"dropout": dropout, "norm": norm, "activation": activation}
         check_block("DecoderBlock", d_model, num_heads, d_ff, **options, attend=attend, cross_attend=cross_attend)
         super().__init__(d_model, dropout, norm)
@@ -188,10 +190,12 @@ class DecoderBlock(Residual):
             cross_weights: The attention weights over the encoder's output, or None where `cross_attend` forms none.
 
         Raises:
-            TypeError: x, memory and the weights are not of one floating dtype, or a mask is not bool.
+            TypeError: x, memory and the weights are not of one floating dtype, a mask is not bool, or the cache is
+                another's.
             ValueError: x or memory is not (..., n, d_model), they do not agree in their leading axes, or a mask does
                 not broadcast.
         """
+        check_cache("DecoderBlock", cache, DecoderCache)
         inputs, past = (x, memory, mask, memory_mask), cache and cache.past
         check_decoder_inputs("DecoderBlock", self.d_model, *inputs, past, self.feed_forward_norm.weight)
 

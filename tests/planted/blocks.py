@@ -46,9 +46,12 @@ MISTAKES = {
         ("one attend for both", "bias=bias, attend=cross_attend", "bias=bias, attend=attend"),
         (
             "cross_attend ignored when attend is left out",
-            "cross_attend = attend if cross_attend is None else cross_attend",
-            "cross_attend = attend",
+            "cross_attend = own(attend) if cross_attend is None else cross_attend",
+            "cross_attend = own(attend)",
         ),
+        ("one Module for both", "own(attend) if cross_attend", "attend if cross_attend"),
+        ("cache of the encoder not checked", '        check_cache("EncoderBlock", cache, KeyValueCache)\n', ""),
+        ("cache of the decoder not checked", '        check_cache("DecoderBlock", cache, DecoderCache)\n', ""),
     ],
     "transformer/_checks.py": [
         ("sizes not checked", "    check_at_least(who, 1, d_model=d_model, num_heads=num_heads, d_ff=d_ff)\n", ""),

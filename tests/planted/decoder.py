@@ -52,6 +52,11 @@ MISTAKES = {
         ),
     ],
     "transformer/_checks.py": [
+        (
+            "parts of caches not compared",
+            "for part in (one if isinstance(one, tuple) else (one,))",
+            "for part in (one,)",
+        ),
         ("memory not checked", '    check_vectors(who, "memory", memory, d_model, weight)\n', ""),
         ("name of the attention lost", "optional=False, name=name)", "optional=False)"),
     ],

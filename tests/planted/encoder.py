@@ -38,6 +38,7 @@ MISTAKES = {
         ("nothing drawn anew", "            reset()\n", "            pass\n"),
     ],
     "transformer/_checks.py": [
+        ("one cache for all layers", "if len(set(parts)) < len(parts):", "if False:"),
         ("number of caches not checked", "    if len(cache) != num_layers:", "    if False:"),
         ("kind of caches not checked", "all(isinstance(one, kind) for one in cache)", "True"),
         ("a single cache taken", "if not isinstance(cache, list | tuple) or not", "if not"),

@@ -15,6 +15,7 @@ from attnref import (
     AdditiveAttention,
     DecoderBlock,
     EncoderBlock,
+    KeyValueCache,
     causal_linear_attention,
     causal_mask,
     efficient_attention,
@@ -200,6 +201,17 @@ def test_attentions_are_told_apart():
     assert block(x, memory)[2] is None
 
 
+def test_a_module_is_copied_for_the_second_attention():
+    attend = AdditiveAttention(4, 4, 5)
+    block = DecoderBlock(8, 2, 16, attend=attend)
+    assert block.self_attention.attend is attend
+    own, cross = (dict(part.attend.named_parameters()) for part in (block.self_attention, block.cross_attention))
+    assert own
+    assert all(cross[name] is not weight and torch.equal(cross[name], weight) for name, weight in own.items())
+    block = DecoderBlock(8, 2, 16, attend=attend, cross_attend=attend)  # who gives it twice, shares it
+    assert block.cross_attention.attend is attend
+
+
 @kinds
 @norms
 def test_gradients_of_each_sample(kind, norm):
@@ -324,6 +336,16 @@ def test_exports_and_compiles_for_any_length(kind):
             lambda: DecoderBlock(8, 2, 16)(torch.randn(2, 5, 8), torch.randn(2, 6, 8).double()),
             TypeError,
             "DecoderBlock: memory and weights must share one dtype, got memory torch.float64, weights torch.float32.",
+        ),
+        (
+            lambda: EncoderBlock(8, 2, 16)(torch.randn(2, 5, 8), cache=[KeyValueCache()]),
+            TypeError,
+            "EncoderBlock: cache must be a KeyValueCache, got list.",
+        ),
+        (
+            lambda: DecoderBlock(8, 2, 16)(torch.randn(2, 5, 8), torch.randn(2, 6, 8), cache=KeyValueCache()),
+            TypeError,
+            "DecoderBlock: cache must be a DecoderCache, got attnref.transformer.cache.KeyValueCache.",
         ),
     ],
 )

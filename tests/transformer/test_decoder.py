@@ -195,6 +195,10 @@ def run(x, memory, *masks, **options):
     return TransformerDecoder(8, 2, 16, 2)(torch.randn(*x), torch.randn(*memory), *masks, **options)
 
 
+def shared(past):
+    return [DecoderCache(past, MemoryCache()), DecoderCache(past, MemoryCache())]
+
+
 @pytest.mark.refusal
 @pytest.mark.parametrize(
     ("call", "error", "words"),
@@ -241,6 +245,11 @@ def run(x, memory, *masks, **options):
             lambda: run((2, 5, 8), (2, 7, 8), cache=[DecoderCache(KeyValueCache(), MemoryCache())]),
             ValueError,
             "cache must hold one for each of the 2 layers, got 1.",
+        ),
+        (
+            lambda: run((2, 5, 8), (2, 7, 8), cache=shared(KeyValueCache())),
+            ValueError,
+            "cache must hold one of its own for each layer, got the same one twice.",
         ),
     ],
 )

@@ -271,6 +271,11 @@ CALLABLE = "(query, key, value, mask) -> (output, weights)"
             "cache must hold one for each of the 2 layers, got 1.",
         ),
         (
+            lambda: TransformerEncoder(8, 2, 16, 2)(torch.randn(2, 5, 8), cache=[KeyValueCache()] * 2),
+            ValueError,
+            "cache must hold one of its own for each layer, got the same one twice.",
+        ),
+        (
             lambda: cached(dict, 2),
             TypeError,
             "cache must be a list of KeyValueCache, one for each layer, got dict, dict.",
