@@ -165,17 +165,17 @@ class Seq2Seq(nn.Module):
         check_tokens("Seq2Seq.start", "source", source, self.encoder.embedding.num_embeddings)
         check_token_mask("Seq2Seq.start", "source_token_mask", source_token_mask, source)
         memory, last = self.encoder(source, source_token_mask)
-
-        def step(token: Tensor, state: State, memory: Tensor, mask: Tensor | None) -> tuple[Tensor, State]:
-            logits, state, _ = self.decoder.step(token, state, memory, mask)
-            return logits, state
-
-        return RecurrentReading(step, self.decoder.start(last), memory, source_token_mask)
+        return RecurrentReading(self._step, self.decoder.start(last), memory, source_token_mask)
 
     def reset_parameters(self) -> None:
         """Draw all weights anew, those of `attend` included."""
         self.encoder.reset_parameters()
         self.decoder.reset_parameters()
+
+    def _step(self, token: Tensor, state: State, memory: Tensor, token_mask: Tensor | None) -> tuple[Tensor, State]:
+        """The logits of the token after this one, and the state."""
+        logits, state, _ = self.decoder.step(token, state, memory, token_mask)
+        return logits, state
 
 
 def _stack(steps: list[Tensor | None]) -> Tensor | None:

@@ -12,7 +12,7 @@ from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.protocols import Attend
 from attnref.sequence._checks import check_token_mask
 from attnref.sequence._reading import Reading
-from attnref.transformer._checks import check_block
+from attnref.transformer._checks import check_block, check_drops_nothing
 from attnref.transformer._embed import Embed, Positions, check_positions
 from attnref.transformer._stacks import Layers
 from attnref.transformer.blocks import Norm
@@ -133,9 +133,11 @@ class DecoderOnlyTransformer(nn.Module):
             The model before its first token.
 
         Raises:
-            TypeError, ValueError: The capacity is not an int from 1 on.
+            TypeError, ValueError: The capacity is not an int from 1 on, or the model would drop numbers: it is in
+                training mode, and its dropout is not 0.
         """
         check_at_least("DecoderOnlyTransformer.start", 1, capacity=capacity)
+        check_drops_nothing("DecoderOnlyTransformer.start", self)
         caches = [KeyValueCache(capacity) for _ in self.blocks.layers]
         return Reading(self._next, caches if cache else None)
 

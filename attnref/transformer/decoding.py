@@ -7,6 +7,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from attnref._checks import check_at_least, listed
+from attnref._numerics import at_least_float32
 from attnref.protocols import NextToken
 from attnref.sequence._checks import check_generator, check_number, check_token, check_token_axes, check_token_mask
 from attnref.transformer import sampling
@@ -46,7 +47,7 @@ def generate(
        t_{i+1} \sim \operatorname{softmax}(z) \quad\text{(with a generator)} \qquad z = \text{logits}(t_1 \ldots t_i) $$
 
     The scores pass through the repetition penalty, temperature, top-k, top-p and min-p, in this order, each if given.
-    A model that drops numbers in training is to be set to `eval()` first.
+    A model with dropout is to be set to `eval()` before it is started; `start` refuses it in training mode.
 
     Args:
         start: The model before its first token: `model.start(...)`. It is used up.
@@ -93,6 +94,7 @@ def generate(
     _check_options(prompt, generator, repetition_penalty, temperature, top_k, top_p, min_p)
 
     def choose(logits: Tensor, written: Tensor) -> Tensor:
+        logits = at_least_float32(logits)  # divided by a low temperature, those of float16 would overflow
         if repetition_penalty != 1:
             logits = sampling.penalize_repetition(logits, written, repetition_penalty)
         logits = logits if temperature == 1 else sampling.scale_temperature(logits, temperature)

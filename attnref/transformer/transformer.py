@@ -13,7 +13,7 @@ from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.protocols import Attend
 from attnref.sequence._checks import check_token_mask
 from attnref.sequence._reading import Reading
-from attnref.transformer._checks import check_block, check_layers, check_tie
+from attnref.transformer._checks import check_block, check_drops_nothing, check_layers, check_tie
 from attnref.transformer._embed import Embed, Positions, check_positions
 from attnref.transformer._stacks import Layers
 from attnref.transformer.blocks import Norm
@@ -193,11 +193,13 @@ class Transformer(nn.Module):
             The decoder before its first token, which is the begin token.
 
         Raises:
-            TypeError, ValueError: As of `forward`, or the capacity is not an int from 1 on.
+            TypeError, ValueError: As of `forward`, the capacity is not an int from 1 on, or the model would drop
+                numbers: it is in training mode, and its dropout is not 0.
         """
         self.source_embed.check("Transformer.start", "source", source)
         check_token_mask("Transformer.start", "source_token_mask", source_token_mask, source)
         check_at_least("Transformer.start", 1, capacity=capacity)
+        check_drops_nothing("Transformer.start", self)
 
         memory_mask = None if source_token_mask is None else source_token_mask[:, None]
         memory, _ = self.encoder(self.source_embed(source), memory_mask)

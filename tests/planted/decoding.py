@@ -25,6 +25,7 @@ MISTAKES = {
         ("the token before is read", "tokens[:, t - 1 : t]", "tokens[:, t - 2 : t - 1]"),
         ("the lowest score", "logits.argmax(-1)", "logits.argmin(-1)"),
         ("always greedy", "if generator is None else sampling", "if True else sampling"),
+        ("divided in float16", "logits = at_least_float32(logits)  #", "pass  #"),
         ("no penalty", "if repetition_penalty != 1:", "if False:"),
         ("padding penalized", "choose(logits, tokens[:, :t])", "choose(logits, tokens)"),
         ("the prompt is not penalized", "choose(logits, tokens[:, :t])", "choose(logits, tokens[:, n - 1 : t])"),
@@ -71,6 +72,10 @@ MISTAKES = {
         ("NaN taken for a score", "if has_values(logits) and not bool((highest", "if False and not bool((highest"),
         ("infinity taken for a score", ".isfinite().all()):  #", ".isnan().logical_not().all()):  #"),
     ],
+    "transformer/_checks.py": [
+        ("in evaluation mode too", " and module.training and", " and"),
+        ("a dropout of zero", "module.training and module.p > 0", "module.training"),
+    ],
     "sequence/_reading.py": [
         ("the past forgotten", "torch.cat((self._tokens, tokens), dim=1)", "tokens"),
         ("the past not kept", "            self._tokens = tokens\n", ""),
@@ -92,13 +97,13 @@ MISTAKES = {
     "sequence/seq2seq.py": [
         (
             "source not masked",
-            "RecurrentReading(step, self.decoder.start(last), memory, source_token_mask)",
-            "RecurrentReading(step, self.decoder.start(last), memory, None)",
+            "RecurrentReading(self._step, self.decoder.start(last), memory, source_token_mask)",
+            "RecurrentReading(self._step, self.decoder.start(last), memory, None)",
         ),
         (
             "encoder not masked",
-            "source)\n        memory, last = self.encoder(source, source_token_mask)\n\n        def step",
-            "source)\n        memory, last = self.encoder(source)\n\n        def step",
+            "source)\n        memory, last = self.encoder(source, source_token_mask)\n        return RecurrentReading",
+            "source)\n        memory, last = self.encoder(source)\n        return RecurrentReading",
         ),
     ],
     "sequence/markov.py": [
@@ -118,6 +123,11 @@ MISTAKES = {
             "Reading(self._next, caches, memory",
         ),
         (
+            "writes with dropout",
+            '        check_drops_nothing("Transformer.start", self)\n',
+            "",
+        ),
+        (
             "sees the future of a prompt",
             "if n > 1 else None\n        x = self.target_embed",
             "if False else None\n        x = self.target_embed",
@@ -126,5 +136,6 @@ MISTAKES = {
     "transformer/decoder_only.py": [
         ("the first position again", "self.embed(tokens, offset=past)", "self.embed(tokens)"),
         ("sees the future of a prompt", "if n > 1 else None", "if False else None"),
+        ("writes with dropout", '        check_drops_nothing("DecoderOnlyTransformer.start", self)\n', ""),
     ],
 }

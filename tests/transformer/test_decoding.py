@@ -1,5 +1,7 @@
 """Generation: with and without a cache, in a batch and alone, step by step as teacher forcing, and where it ends."""
 
+import copy
+import pickle
 from functools import partial
 
 import pytest
@@ -275,11 +277,44 @@ def test_a_batch_of_nothing(make):
     assert texts.tokens.shape[0] == 0
 
 
+@pytest.mark.parametrize("make", [translator, speaker])
+def test_a_text_is_not_written_with_dropout(make, refuses):
+    """In training mode it is refused, whether or not there is a cache; without dropout that mode changes nothing."""
+    model, source = make({}, dropout=0.25), () if make is speaker else (SOURCE,)
+    name = "DecoderOnlyTransformer" if make is speaker else "Transformer"
+    words = "dropout must be off while the model writes, got dropout=0.25 in training mode; call model.eval() first."
+    refuses(lambda: model.start(*source), ValueError, f"{name}.start: {words}")
+    refuses(lambda: model.start(*source, cache=False), ValueError, f"{name}.start: {words}")
+    model.eval()
+    first, again = (generate(model.start(*source), PROMPT, max_new_tokens=4).tokens for _ in range(2))
+    assert torch.equal(first, again)
+    assert make({}).train().start(*source)
+
+
+def test_a_low_temperature_draws_the_likeliest_in_half_precision():
+    start = Answers(torch.tensor([[50.0, 60.0, 40.0]], dtype=torch.float16))
+    chance = torch.Generator().manual_seed(1)
+    texts = generate(start, torch.tensor([[1]]), max_new_tokens=2, temperature=1e-4, generator=chance)
+    assert texts.tokens.tolist() == [[1, 1, 1]]
+
+
 def test_every_start_keeps_to_the_protocol():
     recurrent = Seq2Seq(12, 12, d_embed=6, d_h=8)
     starts = (translator({}).start(SOURCE), speaker({}).start(), recurrent.start(SOURCE), MarkovModel(3).start())
     for start in (*starts, Scripted([[0]])):
         assert isinstance(start, NextToken)
+
+
+@pytest.mark.parametrize("make", [translator, speaker, partial(Seq2Seq, 12, 12, d_embed=6, d_h=8)])
+def test_copied_and_pickled_in_the_middle_of_a_text(make):
+    """A copy goes on by itself: what the other reads does not reach it."""
+    model = make({}) if make in (translator, speaker) else make()
+    start = model.start(*(() if make is speaker else (SOURCE,)))
+    start.read(PROMPT)
+    copied, pickled = copy.deepcopy(start), pickle.loads(pickle.dumps(start))
+    expected = start.read(PROMPT[:, :2])
+    for other in (copied, pickled):
+        assert torch.equal(other.read(PROMPT[:, :2]), expected)
 
 
 @pytest.mark.parametrize("make", [translator, speaker, partial(Seq2Seq, 12, 12, d_embed=6, d_h=8)])
