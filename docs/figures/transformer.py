@@ -31,7 +31,7 @@ LINKS = {  # what a box says, and the section that is about it
     TIMES: "#c40",
     "memory": "../attention/cross_attention.md#c52",
     "linear": "#output",
-    "softmax": "#output",
+    "softmax": "decoding.md#idea",
 }
 MASKS = {
     "self-attention": torch.ones(3, 3, dtype=torch.bool),

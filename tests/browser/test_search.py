@@ -39,7 +39,7 @@ FIRST = {
     "decoder only": "transformer/transformer/",
     "residual connection": "transformer/blocks/",
     "positional encoding": "transformer/positions/",
-    "KV cache": "attention/masks/",
+    "KV cache": "transformer/decoding/",
     "flash attention": "attention/tiled/",
     "online softmax": "attention/tiled/",
     "how does linear attention work": "attention/linear/",
