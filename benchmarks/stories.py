@@ -93,7 +93,7 @@ def _rounded(score: language_model.Score) -> dict[str, Any]:
 
 
 def _rows(shares: list[list[float]]) -> list[list[float]]:
-    return [[round(share, 3) for share in layer] for layer in shares]
+    return [[round(share, 5) for share in layer] for layer in shares]
 
 
 def main() -> None:
