@@ -109,7 +109,7 @@ def beam_search(
         tokens = tokens.gather(1, beam[..., None].expand_as(tokens))
         tokens[..., t] = token
         length = length.gather(1, beam) + ~was_ended
-        ended = was_ended | ((token == end) & ~log_p.isneginf())  # what cannot be written does not end
+        ended = (token == end) & ~log_p.isneginf()  # what cannot be written does not end
         done = ended | log_p.isneginf()
         if t + 1 == last or bool(done.all()):
             last = t + 1

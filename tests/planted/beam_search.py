@@ -6,8 +6,7 @@ MISTAKES = {
         ("an ended beam goes on", "longer = longer.masked_fill(ended[..., None], -torch.inf)", "pass"),
         ("an ended beam loses its score", "torch.where(ended, log_p, longer[..., end])", "longer[..., end]"),
         ("an ended beam may be pushed out", "rank[..., end].masked_fill(ended, torch.inf)", "rank[..., end]"),
-        ("an impossible text ends", "((token == end) & ~log_p.isneginf())", "(token == end)"),
-        ("the end is forgotten", "ended = was_ended | (", "ended = ("),
+        ("an impossible text ends", "(token == end) & ~log_p.isneginf()", "token == end"),
         ("ended by the beam's number", "ended.gather(1, beam)", "ended"),
         ("all beams alike at first", "log_p[:, 0] = 0.0", "log_p[:] = 0.0"),
         ("the unlikeliest", "rank.flatten(1).sort(descending=True, stable=True)", "rank.flatten(1).sort(stable=True)"),
@@ -16,7 +15,7 @@ MISTAKES = {
             "rank.flatten(1).sort(descending=True, stable=True).indices[:, :beams]",
             "rank.flatten(1).topk(beams).indices",
         ),
-        ("text of another beam", "tokens = tokens.gather(1, beam[..., None].expand_as(tokens))\n", ""),
+        ("text of another beam", "tokens = tokens.gather(1, beam[..., None].expand_as(tokens))\n", "pass\n"),
         ("length of another beam", "length.gather(1, beam) + ~was_ended", "length + ~was_ended"),
         ("the end counts again", "length.gather(1, beam) + ~was_ended", "length.gather(1, beam) + 1"),
         (

@@ -46,11 +46,6 @@ MISTAKES = {
         ),
         ("all are as likely", "torch.multinomial(probabilities,", "torch.multinomial(torch.ones_like(probabilities),"),
         ("the generator is ignored", "1, generator=generator", "1"),
-        (
-            "drawn in few digits",
-            "probabilities = at_least_float32(logits).softmax(dim=-1)\n    if",
-            "probabilities = logits.softmax(dim=-1)\n    if",
-        ),
         ("logits of any shape", 'check_axes(who, "logits", logits, "(batch, vocab_size)", exactly=2)', "pass"),
         ("logits of any kind", "    check_floating(who, logits=logits)\n", ""),
         ("generator not checked", '    check_generator("sample_token", generator, logits)\n', ""),
