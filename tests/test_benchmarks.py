@@ -81,6 +81,7 @@ MEASURED = [
     "pooling",
     "seq2seq_lengths",
     "transformer_cost",
+    "warm_up",
 ]
 
 

@@ -182,3 +182,15 @@ def test_how_often_a_token_or_a_word_attends_most_to_itself():
     for kind, name in (("token", "token"), ("word", "word")):
         heads = " | ".join(f"{share:.2f}" for layer in own[f"{kind}s"] for share in layer)
         assert f"| {name} | {heads} | {own[f'{kind}_chance']:.2f} |" in page("transformer/language_model.md")
+
+
+@pytest.mark.parametrize("norm", ["post", "pre"])
+@pytest.mark.parametrize("rising", [False, True])
+def test_table_of_warm_up(norm, rising):
+    measures = measured("warm_up")
+    cells = [f"{norm}-norm, {'with' if rising else 'without'} warm-up"]
+    for rate in measures["rates"]:
+        way = (norm, rising, rate)
+        each = [100 * run["right"] for run in measures["runs"] if (run["norm"], run["warm_up"], run["rate"]) == way]
+        cells.append("100" if min(each) == 100 else f"{mean(each):.1f} ({min(each):.1f}-{max(each):.1f})")
+    assert f"| {' | '.join(cells)} |" in page("transformer/blocks.md")

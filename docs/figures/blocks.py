@@ -1,5 +1,8 @@
 """Encoder and decoder blocks: two words on their way through one, and where the normalization is."""
 
+import json
+from pathlib import Path
+
 import torch
 from _kit import Block, Canvas
 from matplotlib.figure import Figure
@@ -111,3 +114,30 @@ def _numbers() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         attended = attention(X, X, X)[0]
         middle = F.layer_norm(X + attended, (4,))
         return attended, middle, network(middle), block(X)[0]
+
+
+def warm_up(narrow: bool = False) -> Figure:
+    """Share of digits right after training at three learning rates, as `benchmarks/warm_up.py` measured it."""
+    measured = json.loads(Path(__file__).with_name("warm_up.json").read_text(encoding="utf-8"))
+    figure = Figure(figsize=(3.58, 5.0) if narrow else (6.7, 3.2), layout="constrained")
+    axes = figure.subplots(2, 1, sharex=True) if narrow else figure.subplots(1, 2, sharey=True)
+    places = range(len(measured["rates"]))
+    for ax, norm in zip(axes, ("post", "pre"), strict=True):
+        for rising, color, marks in ((True, "C0", "o-"), (False, "C1", "s--")):
+            columns = [
+                [run["right"] for run in measured["runs"] if (run["norm"], run["warm_up"], run["rate"]) == way]
+                for way in ((norm, rising, rate) for rate in measured["rates"])
+            ]
+            low, high = [min(column) for column in columns], [max(column) for column in columns]
+            mean = [sum(column) / len(column) for column in columns]
+            ax.fill_between(places, low, high, color=color, alpha=0.2, lw=0)
+            name = "with warm-up" if rising else "without"
+            ax.plot(places, mean, marks, color=color, ms=5, clip_on=False, label=name)
+        ax.set_xticks(places, [f"{rate:g}" for rate in measured["rates"]])
+        ax.set(ylim=(0, 1.03), yticks=(0, 0.5, 1), title=f"{norm}-norm")
+        ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+        if not narrow or ax is axes[-1]:
+            ax.set_xlabel("learning rate")
+    axes[0].set_ylabel("digits right")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    return figure
