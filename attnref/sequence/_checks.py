@@ -131,7 +131,9 @@ def check_recurrent_step(
         raise ValueError(f"{who}: {listed(['x', *states])} must agree in their leading axes, got {given}.")
 
 
-def check_number(who: str, at_least: int, at_most: float = math.inf, *, above: bool = False, **given: object) -> None:
+def check_number(
+    who: str, at_least: int, at_most: int | float = math.inf, *, above: bool = False, **given: object
+) -> None:
     """Settings are finite numbers within the bounds; with `above`, the lower bound itself is refused too."""
     for name, number in given.items():
         if isinstance(number, bool) or not isinstance(number, int | float):

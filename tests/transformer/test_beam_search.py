@@ -13,7 +13,7 @@ SOURCE = torch.tensor([[5, 1, 2, 8, 9, 4, 3], [4, 4, 7, 1, 0, 0, 0], [9, 8, 7, 6
 SOURCE_MASK = torch.arange(7) < torch.tensor([7, 4, 5])[:, None]
 BEGIN = torch.tensor([[1], [0], [2]])
 END = 3
-alphas = pytest.mark.parametrize("alpha", [0.0, 0.6, 2])
+alphas = pytest.mark.parametrize("alpha", [0.0, 0.6, 2.0])
 caches = pytest.mark.parametrize("cache", [True, False], ids=["cached", "uncached"])
 
 

@@ -16,6 +16,7 @@ from attnref import (
     DecoderBlock,
     EncoderBlock,
     KeyValueCache,
+    MultiHeadAttention,
     causal_linear_attention,
     causal_mask,
     efficient_attention,
@@ -143,7 +144,7 @@ def test_dropout_acts_on_what_is_added(norm):
     block.train()
     assert not torch.equal(block(x)[0][:2], block(x)[0][2:4])
     block.feed_forward = nn.Sequential()  # gives its input
-    block.self_attention = Zero()
+    block.self_attention = Zero(8, 2)
     y = block(x)[0]
     if norm == "pre":
         added = (y - x) / block.feed_forward_norm(x)
@@ -151,10 +152,8 @@ def test_dropout_acts_on_what_is_added(norm):
         torch.testing.assert_close(added.mean().item(), 1.0, rtol=0.05, atol=0)
 
 
-class Zero(nn.Module):
+class Zero(MultiHeadAttention):
     """An attention that adds nothing."""
-
-    query_proj = nn.Linear(8, 8).double()
 
     def forward(self, query, key, value, mask):
         return torch.zeros_like(query), None

@@ -9,10 +9,10 @@ from attnref import keep_min_p, keep_nucleus, keep_top_k, penalize_repetition, s
 from attnref.oracle import sampling as oracle
 
 FILTERS = [
-    *((scale_temperature, t) for t in (0.3, 1, 2.5)),
+    *((scale_temperature, t) for t in (0.3, 1.0, 2.5)),
     *((keep_top_k, k) for k in (1, 3, 7, 100)),
-    *((keep_nucleus, p) for p in (1e-300, 0.2, 0.6, 0.95, 1, 1.0)),
-    *((keep_min_p, p) for p in (0, 1e-9, 0.4, 1)),
+    *((keep_nucleus, p) for p in (1e-300, 0.2, 0.6, 0.95, 1.0)),
+    *((keep_min_p, p) for p in (0.0, 1e-9, 0.4, 1.0)),
 ]
 filters = pytest.mark.parametrize(("function", "argument"), FILTERS)
 dtypes = pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
@@ -35,13 +35,20 @@ def test_agrees_with_oracle_in_ties(agrees, arrays, function, argument, logits):
     agrees(function(logits, argument), getattr(oracle, function.__name__)(*arrays(logits), argument))
 
 
-@pytest.mark.parametrize("penalty", [0.5, 1, 1.3])
+@pytest.mark.parametrize("penalty", [0.5, 1.0, 1.3])
 @pytest.mark.parametrize("kind", [torch.int32, torch.int64])
 def test_penalty_agrees_with_oracle(agrees, penalty, kind):
     logits, tokens = torch.randn(5, 7, dtype=torch.float64), torch.randint(7, (5, 4), dtype=kind)
     logits[0, :3], logits[1, :3] = 0.0, -torch.inf
     ours = penalize_repetition(logits, tokens, penalty)
     agrees(ours, oracle.penalize_repetition(logits.numpy(), tokens.numpy(), penalty))
+
+
+@pytest.mark.plain
+@pytest.mark.parametrize("function", [scale_temperature, keep_nucleus, keep_min_p])
+def test_a_whole_number_is_taken_too(function):
+    logits = torch.randn(2, 5)
+    assert torch.equal(function(logits, 1), function(logits, 1.0))
 
 
 def test_kept_ones_by_hand():
@@ -63,11 +70,10 @@ def test_of_equal_tokens_top_k_keeps_all_and_the_nucleus_the_first():
 
 
 @dtypes
-@pytest.mark.parametrize("p", [1, 1.0])
-def test_a_nucleus_of_one_keeps_all(dtype, p):
+def test_a_nucleus_of_one_keeps_all(dtype):
     """In the sum of many probabilities the rounding is larger than the last ones are."""
     logits = torch.linspace(9, -9, 2000, dtype=dtype)[None]
-    assert torch.equal(keep_nucleus(logits, p), logits)
+    assert torch.equal(keep_nucleus(logits, 1.0), logits)
 
 
 @dtypes
