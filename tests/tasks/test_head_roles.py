@@ -41,8 +41,9 @@ def test_a_repeated_token_may_follow_itself():
 
 
 def test_no_role_looks_ahead():
-    for name, role in roles(SYMBOLS).items():
-        assert not role.triu(1).any(), name
+    for symbols in (SYMBOLS, ["▁and", "▁he", "▁saw", "▁Ruth"]):
+        for name, role in roles(symbols).items():
+            assert not role.triu(1).any(), name
 
 
 @pytest.mark.parametrize(
