@@ -8,7 +8,6 @@ its function is gone.
 import ast
 import importlib.util
 import io
-import logging
 import multiprocessing
 import os
 import subprocess
@@ -125,7 +124,6 @@ def _load(script: Path) -> ModuleType:
     import matplotlib
 
     matplotlib.use("Agg")
-    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # not every family has every weight
     if str(SCRIPTS) not in sys.path:
         sys.path.append(str(SCRIPTS))  # for what the scripts share: _kit.py
     spec = importlib.util.spec_from_file_location(f"figures_{script.stem}", script)

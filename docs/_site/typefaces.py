@@ -5,6 +5,7 @@ packages have not been fetched, only a test draws, and it draws with the typefac
 """
 
 import json
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ def settings() -> dict[str, Any]:
     """Make them known to matplotlib, and say what it has to be told to draw with them."""
     from matplotlib import font_manager
 
+    logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # not every family has every weight
     files = sorted(FONTS.glob("*.ttf"))
     known = {entry.fname for entry in font_manager.fontManager.ttflist}
     for file in files:

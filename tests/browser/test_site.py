@@ -29,6 +29,13 @@ def test_the_switch_changes_the_scheme_and_the_figures_and_is_remembered(visit):
     assert scheme.get_attribute("data-md-color-scheme") == "slate"
 
 
+def test_no_cell_of_a_notebook_warns():
+    """What a library writes to standard error stands in the page, in red."""
+    pages = sorted((SITE / "notebooks").glob("*/index.html"))
+    assert pages
+    assert [page.parent.name for page in pages if "jupyter.stderr" in page.read_text(encoding="utf-8")] == []
+
+
 @pytest.mark.parametrize("width", [1440, 390])
 def test_the_boxes_of_a_drawing_are_links_that_the_keyboard_reaches(visit, width):
     page = visit(width=width).open("transformer/transformer").page
