@@ -35,7 +35,7 @@ class NGrams:
 
     Source:
         Jelinek and Mercer 1980, *Interpolated Estimation of Markov Source Parameters from Sparse Data*; as told by Chen
-        and Goodman 1996, [arXiv:cmp-lg/9606011](https://arxiv.org/abs/cmp-lg/9606011), section 2.2.
+        and Goodman 1996, [arXiv:cmp-lg/9606011](https://arxiv.org/abs/cmp-lg/9606011), section 2.
     """
 
     def __init__(self, vocab_size: int, texts: Iterable[Sequence[int]], order: int) -> None:
