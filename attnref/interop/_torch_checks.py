@@ -21,6 +21,8 @@ def check_theirs(who: str, module: object) -> tuple[Sizes, dict[str, Any]]:
         raise TypeError(f"{who}: module must be a torch.nn.{names}, got {kind_of(module)}.")
     kind = nn.TransformerDecoderLayer if isinstance(module, nn.TransformerDecoder) else nn.TransformerEncoderLayer
     found = [_layer(who, number, layer, kind, module.training) for number, layer in enumerate(module.layers)]
+    if not found:
+        raise ValueError(f"{who}: the module must have a layer at least, got none.")
     for number, (sizes, options) in enumerate(found):
         if (sizes, options) != found[0]:
             given = f"{found[0]} in layer 0 and {(sizes, options)} in layer {number}"

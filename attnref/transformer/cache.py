@@ -74,8 +74,10 @@ class KeyValueCache:
         _check("KeyValueCache", attention, query, key)
         n_k = self.length + key.shape[-2]
         check_mask("KeyValueCache", mask, (*query.shape[:-1], n_k), "(..., n, n_k)", query=query)
-        k, v = self._append(*attention.project(key, key))  # what is refused is refused before
-        return attention.attend_projected(query, k, v, mask)
+        k, v = self._append(*attention.project(key, key))
+        output, weights = attention.attend_projected(query, k, v, mask)
+        self.length = n_k  # positions that were refused do not count
+        return output, weights
 
     def select(self, rows: Int[Tensor, " rows"]) -> None:
         """Keep these samples of the batch, in this order; one may be kept several times."""
@@ -95,7 +97,6 @@ class KeyValueCache:
         assert self.v is not None
         self.k[..., self.length : length, :] = k
         self.v[..., self.length : length, :] = v
-        self.length = length
         return self.k[..., :length, :], self.v[..., :length, :]
 
     def _moved(self, old: Tensor | None, like: Tensor) -> Tensor:

@@ -308,6 +308,11 @@ def without_a_weight():
             "got the class AdditiveAttention; make one first: AdditiveAttention(...).",
         ),
         (
+            lambda: from_torch(nn.TransformerDecoder(nn.TransformerDecoderLayer(8, 2, 16), 0)),
+            ValueError,
+            "from_torch: the module must have a layer at least, got none.",
+        ),
+        (
             lambda: to_torch(MultiHeadAttention(8, 2)),
             TypeError,
             "to_torch: module must be a TransformerEncoder, a TransformerDecoder or a pair of the two, "

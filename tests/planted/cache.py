@@ -4,7 +4,12 @@ TESTS = ("transformer/test_cache.py",)
 FULL = "self.k[..., :length, :], self.v[..., :length, :]"
 MISTAKES = {
     "transformer/cache.py": [
-        ("positions overwritten", "self.length = length\n", "pass\n"),
+        ("positions overwritten", "self.length = n_k  #", "pass  #"),
+        (
+            "positions that were refused count",
+            "        self.v[..., self.length : length, :] = v\n",
+            "        self.v[..., self.length : length, :] = v\n        self.length = length\n",
+        ),
         ("past lost when the buffer grows", "if old is not None:", "if False:"),
         ("what was never written is attended to", FULL, "self.k, self.v"),
         ("the new positions alone", FULL, FULL.replace("[..., :length", "[..., -k.shape[-2] :")),

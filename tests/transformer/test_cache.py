@@ -12,6 +12,7 @@ from attnref import (
     KeyValueCache,
     MemoryCache,
     MultiHeadAttention,
+    causal_linear_attention,
     causal_mask,
     padding_mask,
 )
@@ -195,6 +196,16 @@ def test_a_refusal_leaves_the_cache_as_it_was():
             cache.attend(attention, wrong, wrong, mask)
     assert cache.length == 3
     assert torch.equal(cache.k[..., :3, :], k[..., :3, :])
+
+
+def test_what_the_attention_refuses_is_not_kept():
+    """Causal linear attention takes as many queries as keys, so it goes no further than the first call."""
+    attention, cache = make(attend=causal_linear_attention), KeyValueCache()
+    with torch.no_grad():
+        cache.attend(attention, x := vectors(), x)
+        with pytest.raises(ValueError, match="causal_linear_attention: query and key must agree in n"):
+            cache.attend(attention, x[:, :1], x[:, :1])
+    assert cache.length == 7
 
 
 @pytest.mark.refusal
