@@ -198,6 +198,7 @@ def test_a_refusal_leaves_the_cache_as_it_was():
     assert torch.equal(cache.k[..., :3, :], k[..., :3, :])
 
 
+@pytest.mark.refusal
 def test_what_the_attention_refuses_is_not_kept():
     """Causal linear attention takes as many queries as keys, so it goes no further than the first call."""
     attention, cache = make(attend=causal_linear_attention), KeyValueCache()
