@@ -160,6 +160,19 @@ def test_a_prompt_is_read_at_once():
     assert [part.tolist() for part in start.texts] == [[[1, 2, 3, 4]], [[5]], [[6]]]
 
 
+@pytest.mark.parametrize("make", [translator, speaker])
+def test_a_cache_spares_the_past_and_nothing_else_is_cached(make):
+    """The positions that pass through the first block at each step."""
+    model, source = make({}), (SOURCE,) if make is translator else ()
+    for cache, expected in ((True, [2, 1, 1]), (False, [2, 3, 4])):
+        lengths = []
+        layer = (model.decoder if make is translator else model.blocks).layers[0]
+        handle = layer.register_forward_hook(lambda _, inputs, __, seen=lengths: seen.append(inputs[0].shape[1]))
+        generate(model.start(*source, cache=cache), PROMPT[:, :2], max_new_tokens=3)
+        handle.remove()
+        assert lengths == expected
+
+
 def test_what_was_written_is_penalized_and_padding_was_not():
     script = [[2] * 7, [2] * 7]
     prompt, mask = torch.tensor([[5, 2, 3], [2, 5, 3]]), torch.tensor([[True, False, False], [True, True, True]])
