@@ -21,6 +21,12 @@ from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast
 from attnref.interop import from_torch, to_torch
 
 norms = pytest.mark.parametrize("norm_first", [False, True])
+
+
+def _name(activation):
+    return getattr(activation, "__name__", str(activation))
+
+
 activations = pytest.mark.parametrize(
     "activation", ["relu", "gelu", nn.ReLU(), nn.GELU(), nn.SiLU(), nn.functional.silu], ids=str
 )
