@@ -28,7 +28,7 @@ def _name(activation):
 
 
 activations = pytest.mark.parametrize(
-    "activation", ["relu", "gelu", nn.ReLU(), nn.GELU(), nn.SiLU(), nn.functional.silu], ids=str
+    "activation", ["relu", "gelu", nn.ReLU(), nn.GELU(), nn.SiLU(), nn.functional.silu], ids=_name
 )
 REAL, TARGET_REAL = padding_mask([7, 4], 7), padding_mask([5, 3], 5)
 
