@@ -22,7 +22,7 @@ def _seed():
 
 @pytest.fixture(autouse=True, scope="module")
 def _forget_programs():
-    """What torch has compiled in a file's tests is not held while the next file's run: no process may take 1 GiB."""
+    """What torch has compiled in a file's tests is not held while the next file's run: memory has a limit."""
     yield
     if "torch._dynamo" in sys.modules:
         torch._dynamo.reset()

@@ -143,5 +143,6 @@ def test_a_random_mistake_meets_the_tests_of_its_file_first():
     assert mutant.tests[0] == "tests/attention/test_masks.py"
     assert "tests/attention/test_attend.py" in mutant.tests
     assert "tests/sequence/test_gru.py" not in mutant.tests
-    assert mutant.tests[-3] == "attnref/attention/masks.py"
-    assert all("ways_of_torch" in test for test in mutant.tests[-2:])
+    *soon, own = [test for test in mutant.tests if "ways_of_torch" not in test]
+    assert own == "attnref/attention/masks.py"  # its doctests
+    assert all("ways_of_torch" in test for test in mutant.tests[len(soon) + 1 :])

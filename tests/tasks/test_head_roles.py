@@ -90,6 +90,7 @@ def told(*lengths):
     return [torch.rand(2, 2, n, n).tril().log().softmax(-1) for n in lengths]
 
 
+@pytest.mark.plain
 def test_shares_by_hand():
     weights = told(4, 2, 3)
     found = shares(Told(weights), [Chapter("", 1, "0123123"), Chapter("", 2, "0111")])
@@ -106,6 +107,7 @@ def test_shares_by_hand():
     torch.testing.assert_close(found["itself"].mean, own)  # without the first query, which has nothing else
 
 
+@pytest.mark.plain
 def test_own_weights_by_hand():
     weights = told(4, 2, 3)
     own = own_largest(Told(weights), [Chapter("", 1, "0123123"), Chapter("", 2, "0111")])
@@ -116,6 +118,7 @@ def test_own_weights_by_hand():
     assert own.word_chance == pytest.approx(own.token_chance)
 
 
+@pytest.mark.plain
 def test_the_weights_of_a_word_are_those_of_its_subwords():
     """Three subwords, the last two one word: on the word lies 0.6, though the largest weight is the first's."""
     model = Told([torch.tensor([[1.0, 0, 0], [0.5, 0.5, 0], [0.4, 0.35, 0.25]]).expand(2, 2, 3, 3)])
