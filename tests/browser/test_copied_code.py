@@ -56,10 +56,12 @@ def expected(path: str) -> dict[str, list[list[str]]]:
     text = page.read_text(encoding="utf-8") if page.exists() else ""
     tabs = [source.source(name, checks=not first) for _, name, first in source.marks(text) if name]
     html = (SITE / path / "index.html").read_text(encoding="utf-8")
+    own = copies(list(snippets(text)))
+    docstrings = of_page(html)[len(own) :]  # on a page of the API they follow what the page itself has
     return {
-        "page": [list(dict.fromkeys([copy.text, copy.alone])) for copy in copies(list(snippets(text)))],
+        "page": [list(dict.fromkeys([copy.text, copy.alone])) for copy in own],
         "source": [[for_prompt(code)] for code in tabs],
-        "docstring": [list(dict.fromkeys([copy.text, copy.alone])) for copy in of_page(html)],
+        "docstring": [list(dict.fromkeys([copy.text, copy.alone])) for copy in docstrings],
     }
 
 
