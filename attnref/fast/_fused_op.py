@@ -28,6 +28,8 @@ def takes_operator(query: Tensor) -> bool:
 def fused_op(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tensor:
     """The output of the kernel under the mask, with NaN for what a NaN or an infinity reaches."""
     inputs = [tensor.to(matmul_dtype(value)) for tensor in (query, key, value)]
+    if not any(mask.stride(axis) == 0 for axis in range(mask.ndim - 2)):  # else the one matrix would be copied for all
+        mask = mask.to(torch.uint8)  # Inductor writes a mask anew for each layer, and bytes faster than bools
     output, _ = _forward(*prepare(*inputs), spread(query, key, mask), scale_of(key))
     return unfold(output, query, value)
 
@@ -104,6 +106,7 @@ def _read(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor
 ) -> tuple[list[Tensor], Tensor | None, dict[str, Any]]:
     """Query, key and value as the kernel takes them, the queries that are lost, and the mask as the kernel is told."""
+    mask = mask.view(torch.bool)  # a bool, or the bytes of one
     if is_causal(mask, query.shape[-2], key.shape[-2]):
         *inputs, lost = set_aside_causal(query, key, value, None)
         return [_dense(tensor) for tensor in inputs], lost, {"is_causal": True}
