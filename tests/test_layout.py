@@ -161,6 +161,13 @@ def test_figures_are_named_once_and_say_what_there_is_to_see(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
+def test_captions_with_marks_are_read_as_markdown(page):
+    """Without `markdown="span"` a link, a star or a backtick stands on the page as it is typed."""
+    captions = re.findall(r"<figcaption>(.*?)</figcaption>", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert [caption for caption in captions if re.search(r"\]\(|[`*$]", caption)] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(DOCS).as_posix())
 def test_headings_have_their_own_names(page):
     text = re.sub(r"^( *)(`{3,}).*?^\1\2\s*$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
     for heading in re.findall(r"^##+ .*$", text, re.MULTILINE):
