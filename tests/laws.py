@@ -35,7 +35,7 @@ ALLOWED_IMPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
     "oracle": (("oracle",), ("numpy",)),
     "fast": ((*SHARED, *CHAPTERS, "fast"), ("torch", "jaxtyping")),
     "plot": (("_checks", "plot"), ("torch", "numpy", "matplotlib", "cycler")),
-    "interop": ((*SHARED, *CHAPTERS, "interop"), ("torch", "transformers")),
+    "interop": ((*SHARED, *CHAPTERS, "interop"), ("torch", "transformers", "safetensors", "json", "pathlib")),
     "tasks": (("attnref", *SHARED, *CHAPTERS, "fast", "plot", "tasks"), None),
 }
 

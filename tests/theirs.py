@@ -44,6 +44,7 @@ def torch_layer(block):
         0.0,
         block.feed_forward.activation,
         norm_first=block.norm == "pre",
+        layer_norm_eps=block.feed_forward_norm.eps,
         batch_first=True,
         dtype=torch.float64,
     )
@@ -60,7 +61,7 @@ def torch_stack(stack):
     theirs = kind(layers[0], len(layers), **options)
     theirs.layers = nn.ModuleList(layers)
     if stack.final_norm is not None:
-        theirs.norm = nn.LayerNorm(stack.d_model, dtype=torch.float64)
+        theirs.norm = nn.LayerNorm(stack.d_model, eps=stack.final_norm.eps, dtype=torch.float64)
         theirs.norm.load_state_dict(stack.final_norm.double().state_dict())
     return theirs
 

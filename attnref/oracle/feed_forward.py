@@ -21,9 +21,14 @@ def gelu(z):
     return z * (1 + math.erf(z / math.sqrt(2))) / 2
 
 
+def gelu_tanh(z):
+    """Nearly gelu: z (1 + tanh(sqrt(2 / pi) (z + 0.044715 z^3))) / 2, as Hendrycks and Gimpel 2016 give it."""
+    return z * (1 + math.tanh(math.sqrt(2 / math.pi) * (z + 0.044715 * z**3))) / 2
+
+
 def silu(z):
     """Z times the logistic function of z."""
     return z / (1 + math.exp(-z))
 
 
-ACTIVATIONS = {"relu": lambda z: max(0.0, z), "gelu": gelu, "silu": silu}
+ACTIVATIONS = {"relu": lambda z: max(0.0, z), "gelu": gelu, "gelu_tanh": gelu_tanh, "silu": silu}

@@ -1,5 +1,6 @@
 """The checks of this chapter."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,11 +19,20 @@ from attnref._checks import (
 )
 
 NORMS = ("post", "pre")
-ACTIVATIONS = ("relu", "gelu", "silu")
+ACTIVATIONS = ("relu", "gelu", "gelu_tanh", "silu")
 
 
 def check_block(
-    who: str, d_model: int, num_heads: int, d_ff: int, *, dropout: float, norm: str, activation: str, **attends: object
+    who: str,
+    d_model: int,
+    num_heads: int,
+    d_ff: int,
+    *,
+    dropout: float,
+    norm: str,
+    activation: str,
+    norm_eps: float,
+    **attends: object,
 ) -> None:
     """What an encoder or a decoder block is made of."""
     check_at_least(who, 1, d_model=d_model, num_heads=num_heads, d_ff=d_ff)
@@ -31,6 +41,7 @@ def check_block(
     check_dropout(who, dropout)
     check_choice(who, "norm", norm, NORMS)
     check_choice(who, "activation", activation, ACTIVATIONS)
+    check_norm_eps(who, norm_eps)
     for name, attend in attends.items():
         check_attend(who, attend, optional=False, name=name)
 
@@ -41,6 +52,14 @@ def check_dropout(who: str, dropout: float) -> None:
         raise TypeError(f"{who}: dropout must be a number, got {kind_of(dropout)}.")
     if not 0 <= dropout < 1:
         raise ValueError(f"{who}: dropout must be at least 0 and less than 1, got {dropout}.")
+
+
+def check_norm_eps(who: str, norm_eps: float) -> None:
+    """A positive number: at zero a constant vector would be divided by zero."""
+    if isinstance(norm_eps, bool) or not isinstance(norm_eps, int | float):
+        raise TypeError(f"{who}: norm_eps must be a number, got {kind_of(norm_eps)}.")
+    if not 0 < norm_eps < math.inf:
+        raise ValueError(f"{who}: norm_eps must be positive and finite, got {norm_eps}.")
 
 
 def check_vectors(who: str, name: str, x: Tensor, d_model: int, weight: Tensor) -> None:

@@ -31,13 +31,15 @@ class EncoderBlock(Residual):
             blocks also drop attention weights and numbers inside the feed-forward network, which the paper does not.
         norm: "post" as the paper's text has it, or "pre", as its code came to, which trains without a warm-up.
         activation: Of the feed-forward network.
+        norm_eps: Added to the variance in each layer normalization, so that a constant vector is not divided by zero.
+            torch's default, where BERT and Hugging Face's Vision Transformer have 1e-12.
         attend: The attention of each head, as of `MultiHeadAttention`.
         bias: Whether the projections of the attention add a bias.
 
     Raises:
         TypeError: A size is not an int, or `attend` cannot be called as `(query, key, value, mask)`.
-        ValueError: A size is less than one, the heads do not divide d_model, dropout is not a probability, or there is
-            no such norm or activation.
+        ValueError: A size is less than one, the heads do not divide d_model, dropout is not a probability, norm_eps
+            is not positive, or there is no such norm or activation.
 
     Examples:
         >>> import torch
@@ -62,16 +64,17 @@ class EncoderBlock(Residual):
         dropout: float = 0.0,
         norm: Norm = "post",
         activation: Activation = "relu",
+        norm_eps: float = 1e-5,
         attend: Attend = scaled_dot_product_attention,
         bias: bool = True,
     ) -> None:
-        options = {"dropout": dropout, "norm": norm, "activation": activation}
+        options = {"dropout": dropout, "norm": norm, "activation": activation, "norm_eps": norm_eps}
         check_block("EncoderBlock", d_model, num_heads, d_ff, **options, attend=attend)
         super().__init__(d_model, dropout, norm)
         self.self_attention = MultiHeadAttention(d_model, num_heads, bias=bias, attend=attend)
         self.feed_forward = FeedForward(d_model, d_ff, activation=activation)
-        self.self_attention_norm = nn.LayerNorm(d_model)
-        self.feed_forward_norm = nn.LayerNorm(d_model)
+        self.self_attention_norm = nn.LayerNorm(d_model, eps=norm_eps)
+        self.feed_forward_norm = nn.LayerNorm(d_model, eps=norm_eps)
 
     def forward(
         self,
@@ -116,14 +119,15 @@ class DecoderBlock(Residual):
         dropout: As of `EncoderBlock`.
         norm: As of `EncoderBlock`.
         activation: Of the feed-forward network.
+        norm_eps: As of `EncoderBlock`.
         attend: The attention of each head to the decoder's own positions, as of `MultiHeadAttention`.
         cross_attend: The attention of each head to the encoder's output; as `attend` if omitted, a Module copied.
         bias: Whether the projections of the attentions add a bias.
 
     Raises:
         TypeError: A size is not an int, or `attend` cannot be called as `(query, key, value, mask)`.
-        ValueError: A size is less than one, the heads do not divide d_model, dropout is not a probability, or there is
-            no such norm or activation.
+        ValueError: A size is less than one, the heads do not divide d_model, dropout is not a probability, norm_eps
+            is not positive, or there is no such norm or activation.
 
     Examples:
         >>> import torch
@@ -147,20 +151,21 @@ class DecoderBlock(Residual):
         dropout: float = 0.0,
         norm: Norm = "post",
         activation: Activation = "relu",
+        norm_eps: float = 1e-5,
         attend: Attend = scaled_dot_product_attention,
         cross_attend: Attend | None = None,
         bias: bool = True,
     ) -> None:
         cross_attend = own(attend) if cross_attend is None else cross_attend
-        options = {"dropout": dropout, "norm": norm, "activation": activation}
+        options = {"dropout": dropout, "norm": norm, "activation": activation, "norm_eps": norm_eps}
         check_block("DecoderBlock", d_model, num_heads, d_ff, **options, attend=attend, cross_attend=cross_attend)
         super().__init__(d_model, dropout, norm)
         self.self_attention = MultiHeadAttention(d_model, num_heads, bias=bias, attend=attend)
         self.cross_attention = MultiHeadAttention(d_model, num_heads, bias=bias, attend=cross_attend)
         self.feed_forward = FeedForward(d_model, d_ff, activation=activation)
-        self.self_attention_norm = nn.LayerNorm(d_model)
-        self.cross_attention_norm = nn.LayerNorm(d_model)
-        self.feed_forward_norm = nn.LayerNorm(d_model)
+        self.self_attention_norm = nn.LayerNorm(d_model, eps=norm_eps)
+        self.cross_attention_norm = nn.LayerNorm(d_model, eps=norm_eps)
+        self.feed_forward_norm = nn.LayerNorm(d_model, eps=norm_eps)
 
     def forward(
         self,

@@ -41,6 +41,7 @@ class TransformerDecoder(nn.Module):
         dropout: As of `EncoderBlock`.
         norm: "post" or "pre", as of `EncoderBlock`.
         activation: As of `EncoderBlock`.
+        norm_eps: As of `EncoderBlock`.
         attend: The attention of each head to the decoder's own positions. A Module is copied for each block.
         cross_attend: The attention of each head to the memory; as `attend` if omitted.
         bias: Whether the projections of the attentions add a bias.
@@ -73,13 +74,15 @@ class TransformerDecoder(nn.Module):
         dropout: float = 0.0,
         norm: Norm = "post",
         activation: Activation = "relu",
+        norm_eps: float = 1e-5,
         attend: Attend = scaled_dot_product_attention,
         cross_attend: Attend | None = None,
         bias: bool = True,
         final_norm: bool | None = None,
     ) -> None:
         cross_attend = attend if cross_attend is None else cross_attend
-        who, options = "TransformerDecoder", {"dropout": dropout, "norm": norm, "activation": activation}
+        who = "TransformerDecoder"
+        options = {"dropout": dropout, "norm": norm, "activation": activation, "norm_eps": norm_eps}
         check_block(who, d_model, num_heads, d_ff, **options, attend=attend, cross_attend=cross_attend)
         check_at_least(who, 1, num_layers=num_layers)
         super().__init__()
@@ -90,7 +93,7 @@ class TransformerDecoder(nn.Module):
             )
             for _ in range(num_layers)
         )
-        self.final_norm = nn.LayerNorm(d_model) if wants_norm(final_norm, norm) else None
+        self.final_norm = nn.LayerNorm(d_model, eps=norm_eps) if wants_norm(final_norm, norm) else None
 
     def forward(
         self,

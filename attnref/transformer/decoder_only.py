@@ -38,12 +38,14 @@ class DecoderOnlyTransformer(nn.Module):
         num_layers: Number of blocks, N.
         dropout: Of each sublayer's output and of the embedded tokens.
         norm: "post" as in GPT, or "pre" as in GPT-2 and since, see `EncoderBlock`.
-        activation: Of the feed-forward networks; GPT's is "gelu".
+        activation: Of the feed-forward networks; GPT's is "gelu", GPT-2's "gelu_tanh".
+        norm_eps: As of `EncoderBlock`.
         positions: "sinusoidal", "learned" as in GPT, or "none".
         max_positions: Number of learned positions, in tokens; for these alone.
         attend: The attention of each head. A Module is copied for each layer.
         bias: Whether the projections of the attentions add a bias.
         tie: Whether the "output" layer shares the embedding's table, then without bias, as GPT's does; or "none".
+        scale_embedding: As `scale` of `TokenEmbedding`; False in GPT.
 
     Raises:
         TypeError, ValueError: As of `Transformer`.
@@ -74,19 +76,23 @@ class DecoderOnlyTransformer(nn.Module):
         dropout: float = 0.0,
         norm: Norm = "post",
         activation: Activation = "relu",
+        norm_eps: float = 1e-5,
         positions: Positions = "sinusoidal",
         max_positions: int | None = None,
         attend: Attend = scaled_dot_product_attention,
         bias: bool = True,
         tie: Literal["none", "output"] = "none",
+        scale_embedding: bool = True,
     ) -> None:
-        who, options = "DecoderOnlyTransformer", {"dropout": dropout, "norm": norm, "activation": activation}
+        who = "DecoderOnlyTransformer"
+        options = {"dropout": dropout, "norm": norm, "activation": activation, "norm_eps": norm_eps}
         check_at_least(who, 1, vocab_size=vocab_size, num_layers=num_layers)
         check_block(who, d_model, num_heads, d_ff, **options, attend=attend)
         check_positions(who, positions, max_positions)
         check_choice(who, "tie", tie, ("none", "output"))
         super().__init__()
-        self.embed = Embed(TokenEmbedding(vocab_size, d_model), positions, max_positions, dropout)
+        embedding = TokenEmbedding(vocab_size, d_model, scale=scale_embedding)
+        self.embed = Embed(embedding, positions, max_positions, dropout)
         self.blocks = TransformerEncoder(d_model, num_heads, d_ff, num_layers, **options, attend=attend, bias=bias)
         self.output_proj = nn.Linear(d_model, vocab_size) if tie == "none" else None
 

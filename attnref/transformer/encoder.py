@@ -28,6 +28,7 @@ class TransformerEncoder(nn.Module):
         dropout: As of `EncoderBlock`.
         norm: "post" or "pre", as of `EncoderBlock`.
         activation: As of `EncoderBlock`.
+        norm_eps: As of `EncoderBlock`.
         attend: The attention of each head. A Module is copied, so that each block has its own.
         bias: Whether the projections of the attentions add a bias.
         final_norm: Whether to normalize the output of the last block, too; True for "pre" if omitted, since nothing
@@ -60,11 +61,13 @@ class TransformerEncoder(nn.Module):
         dropout: float = 0.0,
         norm: Norm = "post",
         activation: Activation = "relu",
+        norm_eps: float = 1e-5,
         attend: Attend = scaled_dot_product_attention,
         bias: bool = True,
         final_norm: bool | None = None,
     ) -> None:
-        who, options = "TransformerEncoder", {"dropout": dropout, "norm": norm, "activation": activation}
+        who = "TransformerEncoder"
+        options = {"dropout": dropout, "norm": norm, "activation": activation, "norm_eps": norm_eps}
         check_block(who, d_model, num_heads, d_ff, **options, attend=attend)
         check_at_least(who, 1, num_layers=num_layers)
         super().__init__()
@@ -72,7 +75,7 @@ class TransformerEncoder(nn.Module):
         self.layers = nn.ModuleList(
             EncoderBlock(d_model, num_heads, d_ff, **options, bias=bias, attend=own(attend)) for _ in range(num_layers)
         )
-        self.final_norm = nn.LayerNorm(d_model) if wants_norm(final_norm, norm) else None
+        self.final_norm = nn.LayerNorm(d_model, eps=norm_eps) if wants_norm(final_norm, norm) else None
 
     def forward(
         self,

@@ -1,5 +1,6 @@
 """The position-wise feed-forward network (Vaswani et al. 2017, section 3.3)."""
 
+from functools import partial
 from typing import Literal
 
 from jaxtyping import Float
@@ -8,8 +9,13 @@ from torch import Tensor, nn
 from attnref._checks import check_at_least, check_choice
 from attnref.transformer._checks import check_vectors
 
-ACTIVATIONS = {"relu": nn.functional.relu, "gelu": nn.functional.gelu, "silu": nn.functional.silu}
-Activation = Literal["relu", "gelu", "silu"]
+ACTIVATIONS = {
+    "relu": nn.functional.relu,
+    "gelu": nn.functional.gelu,
+    "gelu_tanh": partial(nn.functional.gelu, approximate="tanh"),
+    "silu": nn.functional.silu,
+}
+Activation = Literal["relu", "gelu", "gelu_tanh", "silu"]
 
 
 class FeedForward(nn.Module):
@@ -20,8 +26,8 @@ class FeedForward(nn.Module):
     Args:
         d_model: Size of the input and of the output.
         d_ff: Size in between; the paper's is 4 d_model.
-        activation: "relu" as in the paper, "gelu" as in BERT and the Vision Transformer, or "silu" (swish) as in the
-            translation models of Opus-MT.
+        activation: "relu" as in the paper, "gelu" as in BERT and the Vision Transformer, "gelu_tanh" (an approximation
+            of it by tanh) as in GPT-2, or "silu" (swish) as in the translation models of Opus-MT.
 
     Raises:
         TypeError: A size is not an int.

@@ -29,7 +29,7 @@ def sinusoidal_positions(
         d_model: Size of each encoding.
         offset: The first position, in tokens; it may be negative.
         dtype: Dtype of the encodings; torch's default dtype if omitted.
-        device: Where the encodings are made; torch's default device if omitted.
+        device: Where they are made; torch's default device if omitted.
 
     Returns:
         One row for each position, from `offset` to `offset + n - 1`.
@@ -75,6 +75,7 @@ class TokenEmbedding(nn.Module):
     Args:
         vocab_size: Number of tokens.
         d_model: Size of each vector.
+        scale: Whether to multiply by √d_model. BERT and GPT do not, and draw with a standard deviation of 0.02.
 
     Raises:
         TypeError: A size is not an int.
@@ -92,10 +93,10 @@ class TokenEmbedding(nn.Module):
         section 3.4. The paper does not say how its table is drawn; this is what its code does.
     """
 
-    def __init__(self, vocab_size: int, d_model: int) -> None:
+    def __init__(self, vocab_size: int, d_model: int, *, scale: bool = True) -> None:
         check_at_least("TokenEmbedding", 1, vocab_size=vocab_size, d_model=d_model)
         super().__init__()
-        self.vocab_size, self.d_model = vocab_size, d_model
+        self.vocab_size, self.d_model, self.scale = vocab_size, d_model, scale
         self.weight = nn.Parameter(torch.empty(vocab_size, d_model))
         self.reset_parameters()
 
@@ -117,11 +118,11 @@ class TokenEmbedding(nn.Module):
             raise TypeError(f"TokenEmbedding: tokens must be int64 or int32, got {tokens.dtype}.")
         check_range("TokenEmbedding", "tokens", tokens, self.vocab_size - 1, "0 and vocab_size - 1")
 
-        return math.sqrt(self.d_model) * nn.functional.embedding(tokens, self.weight)
+        return (math.sqrt(self.d_model) if self.scale else 1.0) * nn.functional.embedding(tokens, self.weight)
 
     def reset_parameters(self) -> None:
-        """Draw the table anew: normal, of standard deviation 1 / √d_model."""
-        nn.init.normal_(self.weight, std=self.d_model**-0.5)
+        """Draw the table anew: normal, of standard deviation 1 / √d_model, or 0.02 if it is not scaled."""
+        nn.init.normal_(self.weight, std=self.d_model**-0.5 if self.scale else 0.02)
 
 
 class SinusoidalPositions(nn.Module):
@@ -194,8 +195,7 @@ class LearnedPositions(nn.Module):
     Source:
         Gehring et al. 2017, *Convolutional Sequence to Sequence Learning*,
         [arXiv:1705.03122](https://arxiv.org/abs/1705.03122), section 3.1; compared with sinusoids by Vaswani et al.
-        2017, [arXiv:1706.03762](https://arxiv.org/abs/1706.03762), section 3.5 and table 3, row E. The standard
-        deviation is that of the code of BERT and of GPT-2.
+        2017, [arXiv:1706.03762](https://arxiv.org/abs/1706.03762), section 3.5 and table 3, row E.
     """
 
     def __init__(self, max_positions: int, d_model: int) -> None:
@@ -227,7 +227,7 @@ class LearnedPositions(nn.Module):
         return x + self.weight[offset : offset + n]
 
     def reset_parameters(self) -> None:
-        """Draw the vectors anew: normal, of standard deviation 0.02."""
+        """Draw the vectors anew: normal, of standard deviation 0.02, as the code of BERT and GPT-2."""
         nn.init.normal_(self.weight, std=0.02)
 
 

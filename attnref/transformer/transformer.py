@@ -1,7 +1,7 @@
 """The Transformer (Vaswani et al. 2017, section 3)."""
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -57,10 +57,10 @@ class Transformer(nn.Module):
         dropout: Of each sublayer's output and of the embedded tokens; 0.1.
         norm: "post" as the paper's text has it, or "pre", see `EncoderBlock`.
         activation: Of the feed-forward networks.
+        norm_eps: As of `EncoderBlock`.
         positions: "sinusoidal", "learned" (encoder and decoder each their own), or "none".
         max_positions: Number of learned positions, in tokens; for these alone.
-        attend: The attention of each head in the encoder. Whatever is given is used in all three places, unless they
-            are given their own. A Module is copied for each layer.
+        attend: The attention of each head, wherever none of its own is given. A Module is copied for each layer.
         decoder_attend: The attention of each head in the decoder, to its own positions; as `attend` if omitted. It is
             given a causal mask. One that is causal by itself takes the last row alone, and reads without a cache.
         cross_attend: The attention of each head from decoder to encoder; as `attend` if omitted.
@@ -99,6 +99,7 @@ class Transformer(nn.Module):
         dropout: float = 0.0,
         norm: Norm = "post",
         activation: Activation = "relu",
+        norm_eps: float = 1e-5,
         positions: Positions = "sinusoidal",
         max_positions: int | None = None,
         attend: Attend = scaled_dot_product_attention,
@@ -107,12 +108,13 @@ class Transformer(nn.Module):
         bias: bool = True,
         tie: Tie = "none",
     ) -> None:
-        who, options = "Transformer", {"dropout": dropout, "norm": norm, "activation": activation}
+        who = "Transformer"
+        options = {"dropout": dropout, "norm": norm, "activation": activation, "norm_eps": norm_eps}
         decoder_attend = attend if decoder_attend is None else decoder_attend
         cross_attend = attend if cross_attend is None else cross_attend
-        attends = {"attend": attend, "decoder_attend": decoder_attend, "cross_attend": cross_attend}
+        attends: dict[str, Any] = {"attend": attend, "decoder_attend": decoder_attend, "cross_attend": cross_attend}
         check_at_least(who, 1, source_vocab_size=source_vocab_size, target_vocab_size=target_vocab_size)
-        check_block(who, d_model, num_heads, d_ff, dropout=dropout, norm=norm, activation=activation, **attends)
+        check_block(who, d_model, num_heads, d_ff, **options, **attends)
         check_positions(who, positions, max_positions)
         check_tie(who, tie, source_vocab_size, target_vocab_size)
         encoder_layers, decoder_layers = check_layers(who, num_layers)

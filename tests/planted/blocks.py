@@ -60,6 +60,8 @@ MISTAKES = {
         ("dropout of one", "0 <= dropout < 1", "0 <= dropout <= 1"),
         ("norm not checked", '    check_choice(who, "norm", norm, NORMS)\n', ""),
         ("activation not checked", '    check_choice(who, "activation", activation, ACTIVATIONS)\n', ""),
+        ("epsilon not checked", "    check_norm_eps(who, norm_eps)\n", ""),
+        ("epsilon of zero", "0 < norm_eps < math.inf", "0 <= norm_eps < math.inf"),
         ("attend not checked", "        check_attend(who, attend, optional=False, name=name)\n", "        pass\n"),
         ("x not checked", '    check_vectors(who, "x", x, d_model, weight)\n    past', "    past"),
         (

@@ -6,6 +6,11 @@ MISTAKES = {
         ("no activation", "ACTIVATIONS[self.activation](self.inner_proj(x))", "self.inner_proj(x)"),
         ("always relu", "ACTIVATIONS[self.activation]", 'ACTIVATIONS["relu"]'),
         ("silu for gelu", '"gelu": nn.functional.gelu', '"gelu": nn.functional.silu'),
+        (
+            "gelu for its approximation",
+            '"gelu_tanh": partial(nn.functional.gelu, approximate="tanh")',
+            '"gelu_tanh": nn.functional.gelu',
+        ),
         ("silu taken for gelu", '"silu": nn.functional.silu', '"silu": nn.functional.gelu'),
         ("input added", "return self.output_proj(inner)", "return x + self.output_proj(inner)"),
         (

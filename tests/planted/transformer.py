@@ -93,8 +93,8 @@ MISTAKES = {
         ),
         (
             "parts not checked",
-            "d_ff, dropout=dropout, norm=norm, activation=activation, **attends)",
-            "8, dropout=0.0, norm='pre', activation='relu')",
+            "d_ff, **options, **attends)",
+            "8, dropout=0.0, norm='pre', activation='relu', norm_eps=1e-5)",
         ),
         ("positions not checked", "        check_positions(who, positions, max_positions)\n", ""),
         ("tie not checked", "        check_tie(who, tie, source_vocab_size, target_vocab_size)\n", ""),

@@ -71,6 +71,18 @@ def test_decoder_block_agrees_with_torch(norm, activation, masked):
 
 
 @norms
+@pytest.mark.parametrize("eps", [0.5, 1e-12])
+def test_norm_eps_is_of_every_norm(norm, eps):
+    """torch's layers take it as layer_norm_eps. In eight ones there is no variance, and eps is all there is."""
+    x, memory = torch.ones(2, 5, 8, dtype=torch.float64), inputs()[1]
+    block = randomized(EncoderBlock(8, 2, 16, norm=norm, norm_eps=eps))
+    torch.testing.assert_close(block(x)[0], torch_layer(block)(x), rtol=1e-8, atol=1e-8)
+    block = randomized(DecoderBlock(8, 2, 16, norm=norm, norm_eps=eps))
+    torch.testing.assert_close(block(x, memory)[0], torch_layer(block)(x, memory), rtol=1e-8, atol=1e-8)
+    assert {module.eps for module in block.modules() if isinstance(module, nn.LayerNorm)} == {eps}
+
+
+@norms
 def test_weights_are_those_of_the_attention_inside(norm):
     block, (x, memory) = DecoderBlock(8, 2, 16, norm=norm).double(), inputs()
     _, weights, cross_weights = block(x, memory, causal_mask(5), padding_mask([7, 4], 7))
@@ -285,6 +297,12 @@ def test_exports_and_compiles_for_any_length(kind):
         ),
         (lambda: DecoderBlock(8, 2, 16, dropout="no"), TypeError, "DecoderBlock: dropout must be a number, got str."),
         (
+            lambda: EncoderBlock(8, 2, 16, norm_eps=0),
+            ValueError,
+            "EncoderBlock: norm_eps must be positive and finite, got 0.",
+        ),
+        (lambda: DecoderBlock(8, 2, 16, norm_eps="no"), TypeError, "DecoderBlock: norm_eps must be a number, got str."),
+        (
             lambda: DecoderBlock(8, 2, 16, norm="none"),
             ValueError,
             "DecoderBlock: norm must be one of 'post', 'pre', got 'none'.",
@@ -292,7 +310,7 @@ def test_exports_and_compiles_for_any_length(kind):
         (
             lambda: EncoderBlock(8, 2, 16, activation="tanh"),
             ValueError,
-            "EncoderBlock: activation must be one of 'relu', 'gelu', 'silu', got 'tanh'.",
+            "EncoderBlock: activation must be one of 'relu', 'gelu', 'gelu_tanh', 'silu', got 'tanh'.",
         ),
         (
             lambda: EncoderBlock(8, 2, 16, attend=AdditiveAttention),

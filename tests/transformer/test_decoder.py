@@ -255,3 +255,10 @@ def shared(past):
 )
 def test_refusals(refuses, call, error, words):
     refuses(call, error, f"TransformerDecoder: {words}")
+
+
+def test_norm_eps_is_of_every_norm():
+    model = TransformerDecoder(8, 2, 16, 2, norm="pre", norm_eps=0.5)
+    found = [module.eps for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert len(found) >= 5
+    assert set(found) == {0.5}

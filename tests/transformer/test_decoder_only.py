@@ -215,7 +215,11 @@ def on_meta():
         (lambda: make(0), ValueError, "vocab_size must be at least 1, got 0."),
         (lambda: make(num_layers=(2, 2)), TypeError, "num_layers must be an int, got tuple."),
         (lambda: make(num_layers=0), ValueError, "num_layers must be at least 1, got 0."),
-        (lambda: make(activation="tanh"), ValueError, "activation must be one of 'relu', 'gelu', 'silu', got 'tanh'."),
+        (
+            lambda: make(activation="tanh"),
+            ValueError,
+            "activation must be one of 'relu', 'gelu', 'gelu_tanh', 'silu', got 'tanh'.",
+        ),
         (lambda: make(tie="all"), ValueError, "tie must be one of 'none', 'output', got 'all'."),
         (
             lambda: make(positions="learned"),
@@ -259,3 +263,20 @@ def on_meta():
 def test_refusals(refuses, call, error, words):
     door = "TransformerEncoder" if words.startswith("cache") else "DecoderOnlyTransformer"
     refuses(call, error, f"{door}{'.' if words.startswith('start: ') else ': '}{words}")
+
+
+def test_norm_eps_is_of_every_norm():
+    model = DecoderOnlyTransformer(9, d_model=8, num_heads=2, d_ff=16, num_layers=2, norm="pre", norm_eps=0.5)
+    found = [module.eps for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert len(found) >= 5
+    assert set(found) == {0.5}
+
+
+def test_embedding_may_be_left_unscaled():
+    """As GPT's: without the factor √d_model, and drawn with a standard deviation of 0.02."""
+    model = DecoderOnlyTransformer(
+        500, d_model=64, num_heads=2, d_ff=8, num_layers=1, positions="none", scale_embedding=False
+    )
+    tokens = torch.randint(500, (2, 7))
+    assert torch.equal(model.embed(tokens), nn.functional.embedding(tokens, model.embed.tokens.weight))
+    assert abs(model.embed.tokens.weight.std().item() - 0.02) < 0.001

@@ -13,7 +13,7 @@ from torch.func import functional_call, grad, vmap
 from attnref import FeedForward
 from attnref.oracle import feed_forward as oracle
 
-activations = pytest.mark.parametrize("activation", ["relu", "gelu", "silu"])
+activations = pytest.mark.parametrize("activation", ["relu", "gelu", "gelu_tanh", "silu"])
 
 
 def weights_of(net):
@@ -42,8 +42,8 @@ def test_agrees_with_oracle_whatever_the_sizes(agrees, arrays, batch, n, d_model
 @activations
 def test_agrees_with_torch(activation):
     net = FeedForward(3, 5, activation=activation)
-    inside = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU}[activation]()
-    theirs = nn.Sequential(nn.Linear(3, 5), inside, nn.Linear(5, 3))
+    of_torch = {"relu": nn.ReLU(), "gelu": nn.GELU(), "gelu_tanh": nn.GELU("tanh"), "silu": nn.SiLU()}
+    theirs = nn.Sequential(nn.Linear(3, 5), of_torch[activation], nn.Linear(5, 3))
     theirs.load_state_dict(dict(zip(theirs.state_dict(), net.state_dict().values(), strict=True)))
     x = torch.randn(2, 4, 3)
     torch.testing.assert_close(net(x), theirs(x))
@@ -113,7 +113,7 @@ def test_exports_and_compiles_for_any_length():
         (
             lambda: FeedForward(3, 5, activation="tanh"),
             ValueError,
-            "FeedForward: activation must be one of 'relu', 'gelu', 'silu', got 'tanh'.",
+            "FeedForward: activation must be one of 'relu', 'gelu', 'gelu_tanh', 'silu', got 'tanh'.",
         ),
         (
             lambda: FeedForward(3, 5)(torch.randn(3)),

@@ -253,3 +253,11 @@ def test_compiles_few_times_for_many_lengths(make):
 )
 def test_refusals(refuses, call, error, words):
     refuses(call, error, words)
+
+
+def test_an_unscaled_embedding_is_torchs():
+    embedding, tokens = TokenEmbedding(500, 64, scale=False), torch.randint(500, (2, 7))
+    assert torch.equal(embedding(tokens), torch.nn.functional.embedding(tokens, embedding.weight))
+    assert abs(embedding.weight.std().item() - 0.02) < 0.001
+    embedding.reset_parameters()
+    assert abs(embedding.weight.std().item() - 0.02) < 0.001

@@ -512,3 +512,10 @@ def on_meta():
 )
 def test_refusals(refuses, call, error, words):
     refuses(call, error, f"Transformer{'.' if words.startswith('start: ') else ': '}{words}")
+
+
+def test_norm_eps_is_of_every_norm():
+    model = Transformer(9, 7, d_model=8, num_heads=2, d_ff=16, num_layers=2, norm="pre", norm_eps=0.5)
+    found = [module.eps for module in model.modules() if isinstance(module, torch.nn.LayerNorm)]
+    assert len(found) >= 5
+    assert set(found) == {0.5}

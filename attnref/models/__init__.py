@@ -1,0 +1,3 @@
+"""Chapter 4: models of images, captions and texts. Their names stay here: `from attnref.models import BERT`."""
+
+__all__: list[str] = []
