@@ -146,6 +146,93 @@ def test_multi_head_attention_and_images():
     near(image.cuda()(picture.cuda()), expected_image)
 
 
+def test_pieces_of_the_transformer():
+    torch.manual_seed(0)
+    x, real = torch.randn(2, 5, 8).double(), padding_mask([5, 3], 5)[:, 0]
+    assert attnref.sinusoidal_positions(5, 8, device="cuda").is_cuda
+    near(attnref.mean_pooling(x.cuda(), real.cuda()), attnref.mean_pooling(x, real))
+    for module in (attnref.SinusoidalPositions(8), attnref.LearnedPositions(5, 8), attnref.FeedForward(8, 12)):
+        module = module.double()
+        expected = module(x)
+        near(module.cuda()(x.cuda()), expected)
+    token = attnref.ClassToken(8).double()
+    expected, _ = token(x, real)
+    found, mask = token.cuda()(x.cuda(), real.cuda())
+    near(found, expected)
+    assert mask.is_cuda
+
+
+def transformers(**options):
+    """A Transformer, and a decoder alone, each with its inputs."""
+    torch.manual_seed(0)
+    sizes = {"d_model": 8, "num_heads": 2, "d_ff": 16, "num_layers": 2, **options}
+    source, target = torch.randint(11, (3, 7)), torch.randint(9, (3, 5))
+    source_real, target_real = (padding_mask(lengths, n)[:, 0] for lengths, n in (([7, 3, 1], 7), ([5, 2, 4], 5)))
+    yield attnref.Transformer(11, 9, **sizes).double(), (source, target, source_real, target_real)
+    yield attnref.DecoderOnlyTransformer(9, **sizes).double(), (target, target_real)
+
+
+def on_cuda(inputs):
+    return [one.cuda() for one in inputs]
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("fast", [False, True])
+def test_transformers_and_their_gradients(norm, fast):
+    from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fused
+
+    options = {"attend": fused} if fast else {}
+    for model, inputs in transformers(norm=norm, **options):
+        expected, _ = model(*inputs)
+        expected.sin().sum().backward()
+        gradients = [weight.grad.clone() for weight in model.parameters()]
+        model.zero_grad()
+        actual, _ = model.cuda()(*on_cuda(inputs))
+        near(actual, expected)
+        actual.sin().sum().backward()
+        for weight, gradient in zip(model.parameters(), gradients, strict=True):
+            near(weight.grad, gradient)
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_texts_are_written_alike(cache):
+    for model, inputs in transformers():
+        given = () if len(inputs) == 2 else (inputs[0], inputs[2])
+        prompt = inputs[0][:, :2] if len(inputs) == 2 else torch.zeros(3, 1, dtype=torch.long)
+        expected = attnref.generate(model.start(*given, cache=cache), prompt, max_new_tokens=6, end=1)
+        beams = attnref.beam_search(model.start(*given, cache=cache), prompt, beams=3, max_new_tokens=6, end=1)
+        model.cuda()
+        given = on_cuda(given)
+        actual = attnref.generate(model.start(*given, cache=cache), prompt.cuda(), max_new_tokens=6, end=1)
+        assert torch.equal(actual.tokens.cpu(), expected.tokens)
+        found = attnref.beam_search(model.start(*given, cache=cache), prompt.cuda(), beams=3, max_new_tokens=6, end=1)
+        near(found.scores, beams.scores)
+        assert torch.equal(found.tokens.cpu(), beams.tokens)
+
+
+def test_samples_come_from_a_generator_of_the_device():
+    logits, generator = torch.randn(4, 9, device="cuda"), torch.Generator("cuda").manual_seed(0)
+    for filtered in (
+        attnref.keep_top_k(logits, 3),
+        attnref.keep_nucleus(logits, 0.6),
+        attnref.keep_min_p(logits, 0.2),
+        attnref.scale_temperature(logits, 0.5),
+    ):
+        token = attnref.sample_token(filtered, generator=generator)
+        assert token.is_cuda
+        assert filtered.gather(1, token[:, None]).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_a_transformer_under_autocast(dtype):
+    for model, inputs in transformers():
+        expected, _ = model(*inputs)
+        with torch.autocast("cuda", dtype):
+            actual, _ = model.float().cuda()(*on_cuda(inputs))
+        assert actual.isfinite().all()
+        torch.testing.assert_close(actual.double().cpu(), expected, rtol=0.1, atol=0.1)
+
+
 def test_models_of_series():
     x = torch.randn(3, 60).double().cumsum(1)
     expected, actual = attnref.AutoregressiveModel(2).fit(x), attnref.AutoregressiveModel(2).fit(x.cuda())
