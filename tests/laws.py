@@ -51,6 +51,8 @@ COMPOSITIONS = {
     "cache",
     "decoding",
     "beam_search",
+    "vit",
+    "patches",
 }
 
 # Stems that are taught on the page of another, which has their figures too.
@@ -65,6 +67,8 @@ PAGE_OF = {
     "cache": "decoding",
     "sampling": "decoding",
     "beam_search": "decoding",
+    "patches": "vit",
+    "rollout": "vit",
 }
 
 MOST_LINES = 240  # of a file of the package: past about 200 lines it holds two ideas
