@@ -69,6 +69,8 @@ PAGE_OF = {
     "beam_search": "decoding",
     "patches": "vit",
     "rollout": "vit",
+    "hard_attention": "show_attend_tell",
+    "doubly_stochastic": "show_attend_tell",
 }
 
 MOST_LINES = 240  # of a file of the package: past about 200 lines it holds two ideas
