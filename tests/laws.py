@@ -53,6 +53,7 @@ COMPOSITIONS = {
     "beam_search",
     "vit",
     "patches",
+    "masking",
 }
 
 # Stems that are taught on the page of another, which has their figures too.
@@ -68,6 +69,7 @@ PAGE_OF = {
     "sampling": "decoding",
     "beam_search": "decoding",
     "patches": "vit",
+    "masking": "bert",
     "rollout": "vit",
     "hard_attention": "show_attend_tell",
     "doubly_stochastic": "show_attend_tell",

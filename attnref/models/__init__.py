@@ -1,20 +1,27 @@
 """Chapter 4: models of images, captions and texts. Their names stay here: `from attnref.models import BERT`."""
 
+from attnref.models.bert import BERT, BERTPretraining, BERTScores
 from attnref.models.doubly_stochastic import doubly_stochastic_loss
 from attnref.models.hard_attention import HardScores, hard_attention_loss, moving_average_baseline
+from attnref.models.masking import MaskedTokens, mask_tokens
 from attnref.models.patches import PatchEmbedding, resize_positions
 from attnref.models.rollout import attention_rollout
 from attnref.models.show_attend_tell import ShowAttendTell
 from attnref.models.vit import ViT
 
 __all__ = [
+    "BERT",
+    "BERTPretraining",
+    "BERTScores",
     "HardScores",
+    "MaskedTokens",
     "PatchEmbedding",
     "ShowAttendTell",
     "ViT",
     "attention_rollout",
     "doubly_stochastic_loss",
     "hard_attention_loss",
+    "mask_tokens",
     "moving_average_baseline",
     "resize_positions",
 ]
