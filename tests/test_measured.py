@@ -27,6 +27,15 @@ def test_table_of_costs(name):
     assert line in page("attention/cost.md")
 
 
+@pytest.mark.parametrize("name", measured("cost_gpu")["rows"])
+def test_table_of_costs_on_a_gpu(name):
+    row = measured("cost_gpu")["rows"][name]
+    at = {n: place for place, n in enumerate(row["n"])}
+    times = (f"{1000 * row['seconds'][at[n]]:.3g}" for n in (512, 2048, 8192))
+    line = f"| {name} | {' | '.join(times)} | {row['bytes'][at[8192]] / 2**20:.3g} |"
+    assert line in page("attention/cost.md").split("On a GPU")[1]
+
+
 @pytest.mark.parametrize("pair", [pair for pair, n in measured("cost")["crossover"].items() if n and "fused" in pair])
 def test_crossovers(pair):
     overtaken = page("attention/cost.md").split("the fused kernel is overtaken by")[1].split(".")[0]
