@@ -21,6 +21,13 @@ def test_agrees_with_oracle(agrees, arrays, dtype):
     agrees(found, oracle.attention_rollout(arrays(*weights)))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_many_layers_are_rounded_once(dtype):
+    weights = weights_of(40, n=3, dtype=dtype)
+    exact = attention_rollout([of_layer.double() for of_layer in weights])
+    torch.testing.assert_close(attention_rollout(weights).double(), exact, rtol=torch.finfo(dtype).eps, atol=0)
+
+
 @given(
     batch=st.lists(st.integers(0, 2), max_size=2),
     num_layers=st.integers(1, 4),

@@ -42,9 +42,10 @@ def by_hand(model, x):
 
 
 @pools
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("d_hidden", [None, 7])
-def test_is_the_equations_of_the_paper(pool, d_hidden):
-    model, x = make(pool=pool, d_hidden=d_hidden), images()
+def test_is_the_equations_of_the_paper(pool, channels, d_hidden):
+    model, x = make(pool=pool, channels=channels, d_hidden=d_hidden), images(channels=channels)
     torch.testing.assert_close(model(x)[0], by_hand(model, x), rtol=1e-10, atol=1e-10)
 
 
