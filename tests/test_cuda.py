@@ -233,6 +233,71 @@ def test_a_transformer_under_autocast(dtype):
         torch.testing.assert_close(actual.double().cpu(), expected, rtol=0.1, atol=0.1)
 
 
+def models():
+    """Each model of chapter 4, with its inputs."""
+    from attnref.models import BERT, BERTPretraining, ShowAttendTell, ViT
+
+    torch.manual_seed(0)
+    sizes = {"d_model": 8, "num_heads": 2, "d_ff": 16, "num_layers": 2}
+    tokens, segments, real = torch.randint(9, (3, 7)), torch.randint(2, (3, 7)), padding_mask([7, 3, 1], 7)[:, 0]
+    images = torch.randn(2, 3, 8, 12).double()
+    yield "bert", BERT(9, **sizes), (tokens, segments, real)
+    yield "pretraining", BERTPretraining(BERT(9, **sizes)), (tokens, segments, real)
+    for pool in ("class", "mean"):
+        yield f"vit-{pool}", ViT(5, image_size=(8, 12), patch=4, pool=pool, **sizes), (images,)
+    sizes = {"d_features": 6, "d_embed": 4, "d_h": 5, "d_attention": 7}
+    for gate in ("scalar", "vector", "none"):
+        yield (
+            f"captions-{gate}",
+            ShowAttendTell(torch.nn.Conv2d(3, 6, 4, 4), 9, gate=gate, **sizes),
+            (images, tokens[:2]),
+        )
+
+
+@pytest.mark.parametrize(("model", "inputs"), [pytest.param(m, i, id=name) for name, m, i in models()])
+def test_models_and_their_gradients(model, inputs):
+    model = model.cpu().double()
+    outputs = model(*inputs, return_weights=True)
+    outputs[0].sin().sum().backward()
+    gradients = [weight.grad.clone() for weight in model.parameters() if weight.grad is not None]
+    model.zero_grad()
+    found = model.cuda()(*on_cuda(inputs), return_weights=True)
+    near(found[0], outputs[0])
+    for ours, theirs in zip(
+        torch.utils._pytree.tree_leaves(found[1:]), torch.utils._pytree.tree_leaves(outputs[1:]), strict=True
+    ):
+        near(ours, theirs)
+    found[0].sin().sum().backward()
+    for weight, gradient in zip((w for w in model.parameters() if w.grad is not None), gradients, strict=True):
+        near(weight.grad, gradient)
+
+
+def test_what_goes_with_the_models():
+    from attnref.models import attention_rollout, doubly_stochastic_loss, hard_attention_loss, mask_tokens
+
+    torch.manual_seed(0)
+    weights = torch.rand(2, 4, 3, 5, 5).double().softmax(-1).unbind(0)
+    near(attention_rollout([w.cuda() for w in weights]), attention_rollout(weights))
+    looked, real = torch.rand(2, 3, 6).double().softmax(-1), torch.tensor([[True] * 3, [True, False, False]])
+    near(doubly_stochastic_loss(looked.cuda(), real.cuda()), doubly_stochastic_loss(looked, real))
+    given = torch.randn(2).double(), looked, looked.argmax(-1), real
+    near(hard_attention_loss(*on_cuda(given), entropy=0.1), hard_attention_loss(*given, entropy=0.1))
+    tokens = torch.randint(5, 99, (8, 40), device="cuda")
+    masked = mask_tokens(tokens, mask_token=0, vocab_size=99, generator=torch.Generator("cuda").manual_seed(0))
+    assert masked.tokens.is_cuda
+    assert masked.chosen.any()
+    assert torch.equal(masked.tokens[~masked.chosen], tokens[~masked.chosen])
+
+
+def test_captions_are_written_alike():
+    for name, model, (images, *_) in models():
+        if name.startswith("captions"):
+            model, prompt = model.double().cpu(), torch.zeros(2, 1, dtype=torch.long)
+            expected = attnref.generate(model.start(images), prompt, max_new_tokens=5, end=1)
+            actual = attnref.generate(model.cuda().start(images.cuda()), prompt.cuda(), max_new_tokens=5, end=1)
+            assert torch.equal(actual.tokens.cpu(), expected.tokens)
+
+
 def test_models_of_series():
     x = torch.randn(3, 60).double().cumsum(1)
     expected, actual = attnref.AutoregressiveModel(2).fit(x), attnref.AutoregressiveModel(2).fit(x.cuda())
