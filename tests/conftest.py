@@ -87,6 +87,29 @@ def is_drawn_from():
 
 
 @pytest.fixture
+def missing(monkeypatch):
+    """From now on a package is not installed."""
+
+    def remove(package):
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setattr(sys, "meta_path", [_Missing(package), *sys.meta_path])
+
+    return remove
+
+
+class _Missing:
+    """Comes first among the finders and says that one package is not there."""
+
+    def __init__(self, package):
+        self.package = package
+
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == self.package:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=self.package)
+
+
+@pytest.fixture
 def keras(monkeypatch):
     """Keras on torch. Its matrix products come back in float32 whatever is asked for: compare to that tolerance."""
     monkeypatch.setenv("KERAS_BACKEND", "torch")

@@ -35,7 +35,10 @@ ALLOWED_IMPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
     "oracle": (("oracle",), ("numpy",)),
     "fast": ((*SHARED, *CHAPTERS, "fast"), ("torch", "jaxtyping")),
     "plot": (("_checks", "plot"), ("torch", "numpy", "matplotlib", "cycler")),
-    "interop": ((*SHARED, *CHAPTERS, "interop"), ("torch", "transformers", "safetensors", "json", "pathlib")),
+    "interop": (
+        (*SHARED, *CHAPTERS, "interop"),
+        ("torch", "transformers", "safetensors", "json", "pathlib", "importlib", "types", "re"),
+    ),
     "tasks": (("attnref", *SHARED, *CHAPTERS, "fast", "plot", "tasks"), None),
 }
 

@@ -1,5 +1,6 @@
 """What torch's Transformer layers have and attnref's blocks have not, and the other way round: refused in words."""
 
+from functools import partial
 from typing import Any
 
 from torch import nn
@@ -10,7 +11,7 @@ from attnref.transformer.decoder import TransformerDecoder
 from attnref.transformer.encoder import TransformerEncoder
 from attnref.transformer.feed_forward import ACTIVATIONS
 
-EPSILON = 1e-5
+TANH = {"approximate": "tanh"}
 Sizes = tuple[int, int, int, int]  # d_model, num_heads, d_ff, num_layers
 
 
@@ -29,7 +30,7 @@ def check_theirs(who: str, module: object) -> tuple[Sizes, dict[str, Any]]:
             raise ValueError(f"{who}: all layers must agree in sizes and options, got {given}.")
     (d_model, num_heads, d_ff), options = found[0]
     if module.norm is not None:
-        _check_norm(who, "norm", module.norm)
+        _check_norm(who, "norm", module.norm, ("layers.0.norm1", options["norm_eps"]))
     return (d_model, num_heads, d_ff, len(found)), {**options, "final_norm": module.norm is not None}
 
 
@@ -52,29 +53,36 @@ def _layer(
         )
     for inside, module in layer.named_children():
         if inside.startswith("norm"):
-            _check_norm(who, f"{name}.{inside}", module)
+            _check_norm(who, f"{name}.{inside}", module, (f"{name}.norm1", layer.norm1.eps))
     if any(attention.add_zero_attn for attention in attentions):
         raise ValueError(f"{who}: no key and value may be added to those given, got add_zero_attn=True in {name}.")
-    options = {"norm": "pre" if layer.norm_first else "post", "activation": _activation(who, name, layer.activation)}
+    options = {
+        "norm": "pre" if layer.norm_first else "post",
+        "activation": _activation(who, name, layer.activation),
+        "norm_eps": layer.norm1.eps,
+    }
     return (layer.linear1.in_features, layer.self_attn.num_heads, layer.linear1.out_features), options
 
 
 def _activation(who: str, name: str, activation: Any) -> str:
     if activation is nn.functional.relu or isinstance(activation, nn.ReLU):
         return "relu"
-    if activation is nn.functional.gelu or (isinstance(activation, nn.GELU) and activation.approximate == "none"):
-        return "gelu"
+    if activation is nn.functional.gelu or isinstance(activation, nn.GELU):
+        return "gelu_tanh" if getattr(activation, "approximate", "none") == "tanh" else "gelu"
     if activation is nn.functional.silu or isinstance(activation, nn.SiLU):
         return "silu"
+    if isinstance(activation, partial) and activation.func is nn.functional.gelu and activation.keywords == TANH:
+        return "gelu_tanh"
     given = getattr(activation, "__name__", repr(activation))
     raise ValueError(f"{who}: the activation must be relu, gelu or silu, got {given} in {name}.")
 
 
-def _check_norm(who: str, name: str, norm: object) -> None:
+def _check_norm(who: str, name: str, norm: object, first: tuple[str, float]) -> None:
     if not isinstance(norm, nn.LayerNorm):
         raise TypeError(f"{who}: {name} must be a torch.nn.LayerNorm, got {kind_of(norm)}.")
-    if norm.eps != EPSILON:
-        raise ValueError(f"{who}: layer_norm_eps must be {EPSILON}, got {norm.eps} in {name}.")
+    if norm.eps != first[1]:
+        given = f"{first[1]} in {first[0]} and {norm.eps} in {name}"
+        raise ValueError(f"{who}: all norms must agree in layer_norm_eps, got {given}.")
 
 
 def check_ours(who: str, module: object) -> tuple[Sizes, dict[str, Any]]:
@@ -92,6 +100,7 @@ def check_ours(who: str, module: object) -> tuple[Sizes, dict[str, Any]]:
     sizes = module.d_model, first.self_attention.num_heads, first.feed_forward.inner_proj.out_features
     activation = ACTIVATIONS[first.feed_forward.activation]
     options = {"activation": activation, "norm_first": first.norm == "pre"}
+    options |= {"layer_norm_eps": first.self_attention_norm.eps}
     return (*sizes, len(module.layers)), options
 
 

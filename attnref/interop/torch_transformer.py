@@ -64,10 +64,10 @@ def from_torch(
 
     Raises:
         TypeError: The module or one of its layers is of another class, or an attention cannot be called.
-        ValueError: The module has what attnref's has not: another activation than relu, gelu and silu, an epsilon
-            of its norms other than 1e-5, layers without biases or unlike each other, or dropout while it trains, since
-            torch's also drops attention weights and numbers inside the feed-forward network. Or a weight has no like:
-            those that are missing or left over are named.
+        ValueError: The module has what attnref's has not: another activation than relu, gelu (exact or by tanh) and
+            silu, norms of different epsilons, layers without biases or unlike each other, or dropout while it trains,
+            since torch's also drops attention weights and numbers inside the feed-forward network. Or a weight has no
+            like: those that are missing or left over are named.
 
     Examples:
         >>> import torch
@@ -159,7 +159,7 @@ def _to_torch(who: str, module: Any) -> Any:
     kind: Any = nn.TransformerDecoderLayer if isinstance(module, TransformerDecoder) else nn.TransformerEncoderLayer
     with torch.device("meta"):
         layer = kind(d_model, num_heads, d_ff, 0.0, batch_first=True, **options)
-        norm = None if module.final_norm is None else nn.LayerNorm(d_model)
+        norm = None if module.final_norm is None else nn.LayerNorm(d_model, eps=module.final_norm.eps)
         if isinstance(module, TransformerDecoder):
             theirs = nn.TransformerDecoder(layer, num_layers, norm)
         else:

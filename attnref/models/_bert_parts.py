@@ -71,9 +71,9 @@ class MaskedHead(nn.Module):
         return nn.functional.linear(x, table, self.bias)
 
 
-def draw_as_bert(*modules: nn.Module) -> None:
+def draw_as_bert(*modules: nn.Module | None) -> None:
     """Draw weights anew as BERT's code does: matrices with a standard deviation of 0.02, biases zero, norms one."""
-    for part in (part for module in modules for part in module.modules()):
+    for part in (part for module in modules if module is not None for part in module.modules()):
         if isinstance(part, nn.Linear | nn.Embedding):
             nn.init.normal_(part.weight, std=0.02)
             if isinstance(part, nn.Linear) and part.bias is not None:

@@ -37,9 +37,7 @@ class BERT(nn.Module):
         attend: The attention of each head. A Module is copied for each layer.
 
     Raises:
-        TypeError: A size is not an int, or `attend` cannot be called as `(query, key, value, mask)`.
-        ValueError: A size is less than one, the heads do not divide d_model, dropout is not a probability, norm_eps is
-            not positive, or there is no such activation.
+        TypeError, ValueError: A size is not an int from one on, or as of `EncoderBlock`.
 
     Examples:
         >>> import torch
@@ -79,7 +77,7 @@ class BERT(nn.Module):
         self.vocab_size, self.d_model, self.activation = vocab_size, d_model, activation
         self.embed = BERTEmbed(vocab_size, d_model, max_positions, num_segments, dropout, norm_eps)
         self.encoder = TransformerEncoder(d_model, num_heads, d_ff, num_layers, **options)
-        self.pooler = nn.Linear(d_model, d_model)
+        self.pooler: nn.Linear | None = nn.Linear(d_model, d_model)  # None if a checkpoint has none
         draw_as_bert(self)
 
     def forward(
@@ -104,8 +102,7 @@ class BERT(nn.Module):
 
         Raises:
             TypeError: Tokens or segments are not integers, or the token mask is not bool.
-            ValueError: A tensor is of the wrong shape or on the wrong device, a token is outside the vocabulary, a
-                segment has no vector, or there are more tokens than positions.
+            ValueError: A shape or device is wrong, a token or segment has no vector, or there are too many tokens.
         """
         self.embed.check("BERT", tokens, segments)
         check_token_mask("BERT", "token_mask", token_mask, tokens)
@@ -125,8 +122,10 @@ class BERT(nn.Module):
             One vector for each text.
 
         Raises:
-            TypeError, ValueError: x is not (batch, n, d_model) of the weights' dtype, or holds no token.
+            TypeError, ValueError: x is not (batch, n, d_model) of the weights' dtype, n is 0, or there is no pooler.
         """
+        if self.pooler is None:
+            raise ValueError("BERT.pool: the model must have a pooler, got that of a checkpoint without one.")
         check_axes("BERT.pool", "x", x, "(batch, n, d_model)", exactly=3)
         check_size("BERT.pool", "d_model", self.d_model, "x", x, -1)
         check_floating("BERT.pool", x=x, weights=self.pooler.weight)
@@ -146,12 +145,12 @@ class BERTScores(NamedTuple):
 
     Attributes:
         token_logits: A score for each token of the vocabulary at each position, (batch, n, vocab_size).
-        next_logits: A score for "the second text follows the first" and one for "it does not", (batch, 2).
+        next_logits: "The second text follows the first", "it does not": a score for each, (batch, 2); None if not made.
         weights: (batch, h, n, n) for each layer; None if they were not asked for, or `attend` forms none.
     """
 
     token_logits: Float[Tensor, "batch n vocab_size"]
-    next_logits: Float[Tensor, "batch 2"]
+    next_logits: Float[Tensor, "batch 2"] | None
     weights: Layers | None
 
 
@@ -188,7 +187,7 @@ class BERTPretraining(nn.Module):
         super().__init__()
         self.bert = bert
         self.head = MaskedHead(bert.vocab_size, bert.d_model, bert.activation, bert.embed.norm.eps)
-        self.next_proj = nn.Linear(bert.d_model, 2)
+        self.next_proj: nn.Linear | None = nn.Linear(bert.d_model, 2)  # None if a checkpoint has none
         draw_as_bert(self.head, self.next_proj)
 
     def forward(
@@ -214,7 +213,8 @@ class BERTPretraining(nn.Module):
             TypeError, ValueError: As of `BERT`.
         """
         x, weights = self.bert(tokens, segments, token_mask, return_weights=return_weights)  # (batch, n, d_model)
-        return BERTScores(self.score_tokens(x), self.next_proj(self.bert.pool(x)), weights)
+        next_logits = None if self.next_proj is None else self.next_proj(self.bert.pool(x))  # (batch, 2)
+        return BERTScores(self.score_tokens(x), next_logits, weights)
 
     def score_tokens(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch vocab_size"]:
         """Score every token of the vocabulary, at all positions or at some: `score_tokens(x[chosen])`.

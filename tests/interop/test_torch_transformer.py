@@ -2,6 +2,7 @@
 
 import copy
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -28,20 +29,24 @@ def _name(activation):
 
 
 activations = pytest.mark.parametrize(
-    "activation", ["relu", "gelu", nn.ReLU(), nn.GELU(), nn.SiLU(), nn.functional.silu], ids=_name
+    "activation", ["relu", "gelu", nn.ReLU(), nn.GELU(), nn.GELU("tanh"), nn.SiLU(), nn.functional.silu], ids=_name
 )
 REAL, TARGET_REAL = padding_mask([7, 4], 7), padding_mask([5, 3], 5)
 
 
 def encoder(final_norm=True, num_layers=3, dropout=0.0, heads=2, **options):
     layer = nn.TransformerEncoderLayer(8, heads, 16, dropout, batch_first=True, dtype=torch.float64, **options)
-    norm = nn.LayerNorm(8, dtype=torch.float64) if final_norm else None
+    norm = last_norm(options) if final_norm else None
     return drawn(nn.TransformerEncoder(layer, num_layers, norm, enable_nested_tensor=False))
 
 
 def decoder(final_norm=True, num_layers=2, dropout=0.0, **options):
     layer = nn.TransformerDecoderLayer(8, 2, 16, dropout, batch_first=True, dtype=torch.float64, **options)
-    return drawn(nn.TransformerDecoder(layer, num_layers, nn.LayerNorm(8, dtype=torch.float64) if final_norm else None))
+    return drawn(nn.TransformerDecoder(layer, num_layers, last_norm(options) if final_norm else None))
+
+
+def last_norm(options):
+    return nn.LayerNorm(8, options.get("layer_norm_eps", 1e-5), dtype=torch.float64)
 
 
 def drawn(module):
@@ -80,6 +85,20 @@ def test_decoder_from_torch(norm_first, activation, final_norm):
     masks = {"tgt_key_padding_mask": ~TARGET_REAL[:, 0], "memory_key_padding_mask": ~REAL[:, 0]}
     expected = theirs(x, memory, ~causal_mask(5), **masks)
     torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@norms
+@pytest.mark.parametrize("kind", [encoder, decoder])
+@pytest.mark.parametrize("activation", ["gelu", nn.GELU("tanh")], ids=_name)
+def test_the_epsilon_of_the_norms_goes_along(norm_first, kind, activation):
+    theirs, x, memory = kind(norm_first=norm_first, layer_norm_eps=0.1, activation=activation), vectors(5), vectors(7)
+    ours = from_torch(theirs)
+    given = (x,) if kind is encoder else (x, memory)
+    torch.testing.assert_close(ours(*given)[0], theirs(*given), rtol=1e-10, atol=1e-10)
+    back = to_torch(ours)
+    torch.testing.assert_close(back(*given), theirs(*given), rtol=1e-10, atol=1e-10)
+    assert {norm.eps for norm in back.modules() if isinstance(norm, nn.LayerNorm)} == {0.1}
+    torch.testing.assert_close(from_torch(back)(*given)[0], theirs(*given), rtol=1e-10, atol=1e-10)
 
 
 @norms
@@ -232,6 +251,11 @@ def with_extra_key():
     return module
 
 
+def with_another_epsilon(name, module):
+    module.get_submodule(name).eps = 0.1
+    return module
+
+
 def without_a_weight():
     module = encoder()
     del module.layers[1].norm2.bias
@@ -266,14 +290,21 @@ def without_a_weight():
             "from_torch: the activation must be relu, gelu or silu, got tanh in layers.0.",
         ),
         (
-            lambda: from_torch(encoder(activation=nn.GELU("tanh"))),
+            lambda: from_torch(encoder(activation=partial(nn.functional.gelu, approximate="none"))),
             ValueError,
-            "from_torch: the activation must be relu, gelu or silu, got GELU(approximate='tanh') in layers.0.",
+            "from_torch: the activation must be relu, gelu or silu, "
+            "got functools.partial(<built-in function gelu>, approximate='none') in layers.0.",
         ),
         (
-            lambda: from_torch(decoder(layer_norm_eps=1e-6)),
+            lambda: from_torch(with_another_epsilon("layers.1.norm2", decoder(layer_norm_eps=1e-6))),
             ValueError,
-            "from_torch: layer_norm_eps must be 1e-05, got 1e-06 in layers.0.norm1.",
+            "from_torch: all norms must agree in layer_norm_eps, "
+            "got 1e-06 in layers.1.norm1 and 0.1 in layers.1.norm2.",
+        ),
+        (
+            lambda: from_torch(with_another_epsilon("norm", decoder())),
+            ValueError,
+            "from_torch: all norms must agree in layer_norm_eps, got 1e-05 in layers.0.norm1 and 0.1 in norm.",
         ),
         (
             lambda: from_torch(encoder(bias=False)),
@@ -284,7 +315,8 @@ def without_a_weight():
             lambda: from_torch(changed(encoder(), norm_first=True)),
             ValueError,
             "from_torch: all layers must agree in sizes and options, got ((8, 2, 16), {'norm': 'post', 'activation': "
-            "'relu'}) in layer 0 and ((8, 2, 16), {'norm': 'pre', 'activation': 'relu'}) in layer 2.",
+            "'relu', 'norm_eps': 1e-05}) in layer 0 and ((8, 2, 16), {'norm': 'pre', 'activation': 'relu', "
+            "'norm_eps': 1e-05}) in layer 2.",
         ),
         (
             lambda: from_torch(other_kind()),

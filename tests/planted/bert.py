@@ -71,7 +71,7 @@ MISTAKES = {
             "self.bert(tokens, segments, token_mask, return",
             "self.bert(tokens, None, token_mask, return",
         ),
-        ("weights lost on the way to the heads", "self.bert.pool(x)), weights)", "self.bert.pool(x)), None)"),
+        ("weights lost on the way to the heads", "next_logits, weights)", "next_logits, None)"),
         (
             "a table of its own",
             "self.head(x, self.bert.embed.tokens.weight)",

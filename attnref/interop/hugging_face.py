@@ -1,0 +1,109 @@
+"""Models of Hugging Face's transformers to attnref's and back."""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from attnref._checks import check_attend, kind_of
+from attnref.attention.scaled_dot_product import scaled_dot_product_attention
+from attnref.interop._extra import extra
+from attnref.interop.marian import from_marian
+from attnref.interop.state_dicts import FAMILIES, _from, _to
+from attnref.protocols import Attend
+
+POOLED = ("BertModel", "ViTModel")  # whether they have a pooler is no option of their configuration
+FOUND = {name: model_type for model_type, family in FAMILIES.items() for name in family.theirs}
+
+
+def from_hugging_face(model: nn.Module, *, attend: Attend = scaled_dot_product_attention) -> Any:
+    """Make attnref's model with copies of the weights of a model of transformers.
+
+    Args:
+        model: A `BertModel`, `BertForPreTraining`, `BertForMaskedLM`, `ViTModel`, `ViTForImageClassification`,
+            `GPT2Model`, `GPT2LMHeadModel` or `MarianMTModel`.
+        attend: The attention of each head; the fast version, for one.
+
+    Returns:
+        The same model, with the model's dtype, device, `requires_grad` and `training`. Its `token_mask` is
+        transformers' `attention_mask`, as bool. Hugging Face's BERT gives the padding token's vector no gradient,
+        attnref's does.
+
+    Raises:
+        TypeError: The model is of another class.
+        ValueError: The model has what attnref's has not, or drops numbers elsewhere while it trains; or a weight has no
+            like: all that are missing, left over or misshapen are named.
+
+    Examples:
+        ```python
+        import torch
+        from attnref.interop import from_hugging_face
+        from transformers import BertConfig, BertModel
+
+        sizes = {"vocab_size": 20, "hidden_size": 8, "num_hidden_layers": 3, "num_attention_heads": 2}
+        theirs = BertModel(BertConfig(**sizes, intermediate_size=16)).eval()
+        ours = from_hugging_face(theirs)
+
+        tokens, token_mask = torch.randint(20, (2, 7)), torch.tensor([[True] * 7, [True] * 4 + [False] * 3])
+        x, weights = ours(tokens, token_mask=token_mask, return_weights=True)
+        same = theirs(tokens, attention_mask=token_mask.long()).last_hidden_state
+        ```
+
+    Source:
+        transformers' [models](https://huggingface.co/docs/transformers/main_classes/model).
+    """
+    who = "from_hugging_face"
+    check_attend(who, attend, optional=False)
+    name, where = type(model).__name__, type(model).__module__
+    if where.startswith("transformers.") and name == "MarianMTModel":
+        return from_marian(model, attend=attend)
+    if not where.startswith("transformers.") or name not in FOUND:
+        rule = f"model must be one of transformers' {', '.join(FOUND)}, MarianMTModel"
+        raise TypeError(f"{who}: {rule}, got {kind_of(model)}.")
+    given: Any = model
+    config, family = given.config.to_dict(), FAMILIES[FOUND[name]]
+    if model.training:
+        family.check_training(who, config)
+    weights = dict(model.named_parameters(remove_duplicate=False))
+    return _from(who, {**config, "architectures": [name]}, weights, attend).train(model.training)
+
+
+def to_hugging_face(model: nn.Module) -> Any:
+    """Make transformers' model with copies of the weights of attnref's: `from_hugging_face` the other way.
+
+    Args:
+        model: A `BERT`, `BERTPretraining`, `ViT` or `DecoderOnlyTransformer`.
+
+    Returns:
+        The model that `to_state_dict` names in `architectures`, with the model's dtype, device, `requires_grad` and
+        `training`. It drops no attention weights in training.
+
+    Raises:
+        TypeError: The model is of another class.
+        ValueError: It has what its counterpart has not, as of `to_state_dict`.
+        ModuleNotFoundError: transformers is not installed.
+
+    Examples:
+        ```python
+        from attnref.interop import to_hugging_face
+        from attnref.models import ViT
+
+        theirs = to_hugging_face(ViT(10, image_size=8, patch=4, d_model=8, num_heads=2, d_ff=32, num_layers=3))
+        ```
+
+    Source:
+        transformers' [models](https://huggingface.co/docs/transformers/main_classes/model).
+    """
+    who = "to_hugging_face"
+    config, weights = _to(who, model)
+    transformers, family = extra(who, "transformers"), FAMILIES[config["model_type"]]
+    kind = getattr(transformers, config["architectures"][0])
+    options = {"add_pooling_layer": "pooler.dense.weight" in weights} if kind.__name__ in POOLED else {}
+    with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
+        theirs = kind(kind.config_class(**config), **options)
+    for name, _ in list(theirs.named_parameters()):
+        inside, _, own = name.rpartition(".")
+        weight = weights[family.on_disk(name)]
+        setattr(theirs.get_submodule(inside), own, nn.Parameter(weight.detach(), weight.requires_grad))
+    theirs.tie_weights()
+    return theirs.train(model.training)
