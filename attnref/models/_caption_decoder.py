@@ -63,7 +63,8 @@ class CaptionDecoder(nn.Module):
         context, weights = context[:, 0], None if weights is None else weights[..., 0, :]
         chosen = None if choose is None else choose(weights)  # (batch,)
         if chosen is not None:
-            context = features.take_along_dim(chosen.long()[:, None, None], dim=1)[:, 0]  # (batch, d_features)
+            index = chosen.long()[:, None, None].expand(-1, 1, features.shape[-1])
+            context = features.gather(1, index)[:, 0]  # (batch, d_features)
         if self.gate_proj is not None:
             context = torch.sigmoid(self.gate_proj(h)) * context
         hidden, state = self.rnn(torch.cat((x, context), dim=-1)[:, None], state)
