@@ -38,7 +38,7 @@ class BERTEmbed(nn.Module):
         if segments is not None:
             check_axes(who, "segments", segments, "(batch, n)", exactly=2)
             if segments.dtype not in (torch.int32, torch.int64):
-                hint = "; a token mask is passed as token_mask=..." if segments.dtype == torch.bool else ""
+                hint = "; pass a token mask as token_mask" if segments.dtype == torch.bool else ""
                 raise TypeError(f"{who}: segments must be int32 or int64, got {segments.dtype}{hint}.")
             check_same_size(who, "batch", tokens=(tokens, 0), segments=(segments, 0))
             check_same_size(who, "n", tokens=(tokens, 1), segments=(segments, 1))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from theirs import randomized
 from torch import nn
 
-from attnref import AdditiveAttention, efficient_attention
+from attnref import AdditiveAttention, efficient_attention, scaled_dot_product_attention
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast_attention
 from attnref.models import BERT, BERTPretraining, mask_tokens
 from attnref.oracle import bert as oracle
@@ -370,6 +370,33 @@ def test_sizes_of_the_papers_models():
         assert abs(sum(weight.numel() for weight in model.parameters()) - wanted) < 1e5
 
 
+def test_the_encoder_is_used_as_it_is():
+    bert = make()
+    assert BERTPretraining(bert).bert is bert
+
+
+class Scaled(nn.Module):
+    """An attention with a weight that is no layer's, as BERT's code has none."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, query, key, value, mask=None):
+        return scaled_dot_product_attention(self.scale * query, key, value, mask)
+
+    def reset_parameters(self):
+        nn.init.ones_(self.scale)
+
+
+def test_reset_reaches_the_attention_inside():
+    model = BERTPretraining(make(attend=Scaled()))
+    model.reset_parameters()
+    scales = [weight for name, weight in model.named_parameters() if name.endswith("scale")]
+    assert len(scales) == 2
+    assert all(weight == 1 for weight in scales)
+
+
 def test_pickles_with_its_table_tied():
     model, given_to = with_heads(), inputs()
     twin = pickle.loads(pickle.dumps(model))
@@ -471,7 +498,7 @@ TOKENS = torch.zeros(2, 3, dtype=torch.long)
         (
             lambda: make()(TOKENS, TOKENS == 0),
             TypeError,
-            "BERT: segments must be int32 or int64, got torch.bool; a token mask is passed as token_mask=....",
+            "BERT: segments must be int32 or int64, got torch.bool; pass a token mask as token_mask.",
         ),
         (
             lambda: make()(TOKENS, None, TOKENS),
