@@ -219,7 +219,7 @@ class _Tokens:
             c.text(self.column(0), top - 9, "class", role="query", size=0.86)
         else:
             c.text(self.column(0), top - 10, "class", role="query", size=0.9)
-            self.step(2, top + 42, "project", "10 vectors")
+            self.step(2, top + 42, "project", "(10, d_model)")
         return blocks[0].bottom[1]
 
     def positions(self, y: float, weight: Tensor) -> float:
@@ -233,7 +233,7 @@ class _Tokens:
         top = y + (28 if self.narrow else 19)
         blocks = self.row(top, weight, "key")
         if not self.narrow:
-            self.step(3, top + 25, "add positions", "10 more")
+            self.step(3, top + 25, "add positions", "(10, d_model)")
         return blocks[0].bottom[1]
 
     def encoder(self, y: float) -> float:
