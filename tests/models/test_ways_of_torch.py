@@ -84,6 +84,7 @@ CASES = {
     "BERT": Case(bert, texts, TEXTS, "encoder.layers.0.self_attention.query_proj"),
     "BERTPretraining": Case(lambda: BERTPretraining(bert(attend=fused)), texts, TEXTS, "head.proj"),
     "ViT": Case(vit, image, ALONE, "head"),
+    "ViT, mean": Case(partial(vit, pool="mean", d_hidden=3, attend=fused), image, ALONE, "head.0"),
 }
 every = pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 
