@@ -250,6 +250,13 @@ def test_words_selected_go_on_alone(agrees):
     agrees(start.read(CAPTIONS[rows, 2:]), model(IMAGES, CAPTIONS)[0][rows, -1])
 
 
+def test_writing_keeps_no_graph():
+    kept = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        build().start(IMAGES).read(CAPTIONS)
+    assert kept == []
+
+
 @attention
 def test_writes_what_it_scores_highest(hard):
     model = build()
@@ -378,7 +385,7 @@ def test_the_gate_of_the_paper_is_one_number_for_the_whole_vector():
     one, many = build("scalar"), build("vector")
     state = {k: v.expand_as(many.state_dict()[k]) for k, v in one.state_dict().items() if "gate_proj" in k}
     many.load_state_dict({**one.state_dict(), **state})
-    assert one.decoder.gate_proj.out_features == 1
+    assert (one.decoder.gate_proj.out_features, many.decoder.gate_proj.out_features) == (1, D_FEATURES)
     torch.testing.assert_close(many(IMAGES, CAPTIONS)[0], one(IMAGES, CAPTIONS)[0])
 
 
