@@ -5,7 +5,7 @@ from itertools import product
 from typing import NamedTuple
 
 import torch
-from _kit import Block, Canvas
+from _kit import Block, Canvas, Point
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -93,6 +93,7 @@ def picture(c: Canvas, x: float, y: float, side: float) -> Block:
 def word(narrow: bool = False) -> Figure:
     """Every number of the page, from the image to the scores of the words."""
     n = numbers()
+    at: dict[str, Point]
     if narrow:
         c, cell, small = Canvas(508, narrow=True), (32.0, 18.0), (27.0, 18.0)
         steps = ((4, 12), (170, 12), (116, 162), (56, 266), (4, 342), (4, 432))
