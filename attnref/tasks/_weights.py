@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from attnref.tasks._extra import extra
@@ -19,7 +20,7 @@ def save(module: nn.Module, path: str | Path, recipe: dict[str, Any]) -> None:
 
     Half the bytes; what is measured on the shipped weights was loaded, so it includes what the rounding costs.
     """
-    tensors = {name: tensor.half().cpu().contiguous() for name, tensor in module.state_dict().items()}
+    tensors = {name: _in(torch.float16, tensor).cpu().contiguous() for name, tensor in module.state_dict().items()}
     one = json.dumps(recipe)  # one entry: the order of several may vary
     content = extra("safetensors.torch").save(tensors, metadata={"reader": one})
     Path(path).write_bytes(content)  # into the file that is there: `save_file` would put another in its place
@@ -36,6 +37,11 @@ def load(task: Task, path: Path) -> Any:
     except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(f"attnref.tasks.load: the weights in '{path}' do not fit the model it describes.") from error
     return reader
+
+
+def _in(dtype: torch.dtype, tensor: Tensor) -> Tensor:
+    """The tensor in this floating dtype; whole numbers, such as the counter of a batch norm, stay as they are."""
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _accepts(function: Callable[..., object], arguments: dict[str, Any]) -> bool:
@@ -56,7 +62,7 @@ def _read(path: Path) -> tuple[dict[str, Any] | None, dict[str, Tensor]]:
                 raise ValueError(f"attnref.tasks.load: '{path}' is {pointer}.")
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118 (no dict)
+            weights = {name: _in(torch.float32, file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (no dict)
     except OSError as error:
         raise type(error)(f"attnref.tasks.load: '{path}' cannot be read: {error.strerror or error}.") from error
     except safetensors.SafetensorError as error:
