@@ -43,7 +43,7 @@ class PictureEncoder(nn.Module):
 
     Examples:
         >>> import torch
-        >>> from attnref.tasks.captions import PictureEncoder
+        >>> from attnref.tasks.caption_reader import PictureEncoder
         >>> PictureEncoder(64)(torch.rand(2, 1, 28, 28)).shape
         torch.Size([2, 64, 14, 14])
     """
@@ -163,7 +163,7 @@ class CaptionReader(nn.Module):
             check_axes("CaptionReader", "image", image, f"(1, {SIZE}, {SIZE})", exactly=3)
             if image.shape != (1, SIZE, SIZE):
                 raise ValueError(f"CaptionReader: image must be (1, {SIZE}, {SIZE}), got shape {tuple(image.shape)}.")
-            check_floating("CaptionReader", image=image, weights=weight)
+            check_floating("CaptionReader", image=image.to(weight.device), weights=weight)
         return torch.stack([*images]).to(weight.device)
 
     def save(self, path: str | Path) -> None:

@@ -10,10 +10,8 @@ from attnref._checks import check_at_least, check_choice
 from attnref.models import doubly_stochastic_loss
 from attnref.tasks import _recipe, captions_data
 from attnref.tasks._task import Option, Shipped, Task
-from attnref.tasks.caption_reader import ATTENTIONS, GATES, Attention, CaptionReader, Gate, PictureEncoder, Reading
+from attnref.tasks.caption_reader import ATTENTIONS, GATES, Attention, CaptionReader, Gate
 from attnref.tasks.captions_data import PADDING, Picture
-
-__all__ = ["CaptionReader", "PictureEncoder", "Reading", "Score", "measure", "train"]
 
 PRETRAINING, STEPS, BATCH, RATE = 60, 200, 64, 4e-3
 SCALE = 8.0  # what the first weights of the score are multiplied with, so that the softmax has something to choose from
@@ -63,10 +61,10 @@ def train(
         reader = CaptionReader(attention, gate)
         classifier = Classifier(reader.model.encoder, reader.recipe["channels"]).to(device)
     reader.to(device)
-    pretrain(classifier, seed, progress=progress)
+    pretrain(classifier, seed, steps=PRETRAINING, progress=progress)
     if attention == "soft":
         with torch.no_grad():
-            reader.model.decoder.attend.score_proj.weight *= SCALE
+            reader.model.decoder.get_parameter("attend.score_proj.weight").mul_(SCALE)
 
     def loss_of(pictures: list[Picture]) -> Tensor:
         images = reader.encode([picture.image for picture in pictures])
@@ -97,7 +95,7 @@ class Classifier(nn.Module):
         return self.output_proj(self.encoder(images).amax((2, 3)))
 
 
-def pretrain(classifier: Classifier, seed: int, *, steps: int = PRETRAINING, progress: bool = True) -> list[float]:
+def pretrain(classifier: Classifier, seed: int, *, steps: int, progress: bool = True) -> list[float]:
     """Train the encoder to name the digit of pictures that show one. Returns the loss of each step."""
 
     def loss_of(pictures: list[Picture]) -> Tensor:

@@ -77,10 +77,10 @@ def compose(
         >>> from attnref.tasks import captions_data, digits_data
         >>> images, digits = digits_data.held_out_digits()
         >>> digits[:3]
-        tensor([8, 1, 2])
+        tensor([0, 4, 1])
         >>> picture = captions_data.compose([[0, 1], [2]], images, digits, torch.Generator().manual_seed(0))
         >>> picture.caption
-        'eight one above two'
+        'zero four above one'
         >>> picture.image.shape, picture.cells().shape
         (torch.Size([1, 28, 28]), torch.Size([4, 14, 14]))
     """
@@ -139,7 +139,7 @@ def held_out_pictures(count: int = 1000, seed: int = 0) -> list[Picture]:
     Examples:
         >>> from attnref.tasks.captions_data import held_out_pictures
         >>> [picture.caption for picture in held_out_pictures(3)]
-        []
+        ['one above one', 'three above six four', 'four one above two three']
     """
     check_at_least("captions_data.held_out_pictures", 1, count=count)
     images, digits = digits_data.held_out_digits()
@@ -155,7 +155,8 @@ def encode(captions: Sequence[str]) -> Tensor:
     Examples:
         >>> from attnref.tasks.captions_data import WRITTEN, encode
         >>> encode(["seven two above five", "four"])
-        tensor([])
+        tensor([[ 1, 10,  5, 13,  8,  2],
+                [ 1,  7,  2,  0,  0,  0]])
     """
     rows = []
     for caption in captions:
