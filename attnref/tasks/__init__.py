@@ -11,7 +11,16 @@ from attnref.tasks import _weights
 from attnref.tasks._device import usable
 from attnref.tasks._task import find
 
-TASKS = ("dates", "dates_transformer", "digit_rows", "digit_patches", "number_words", "language_model", "captions")
+TASKS = (
+    "dates",
+    "dates_transformer",
+    "digit_rows",
+    "digit_patches",
+    "number_words",
+    "language_model",
+    "captions",
+    "digits_vit",
+)
 
 __all__ = ["TASKS", "device", "load"]
 
@@ -38,7 +47,8 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
         [PatchReader][attnref.tasks.digit_patches.PatchReader], for "number_words" a
         [NumberReader][attnref.tasks.number_reader.NumberReader], for "language_model" a
         [LanguageModel][attnref.tasks.story_model.LanguageModel], for "captions" a
-        [CaptionReader][attnref.tasks.caption_reader.CaptionReader].
+        [CaptionReader][attnref.tasks.caption_reader.CaptionReader], for "digits_vit" a
+        [DigitViT][attnref.tasks.digits_vit.DigitViT].
 
     Raises:
         TypeError: The task has no such option, or an option is given together with a path.

@@ -113,6 +113,9 @@ def test_defaults_are_those_of_the_task(name, training, capsys):
     assert f"seed 0: {task.steps} steps in " in capsys.readouterr().out
 
 
+VIT = {"pool": "class", "attend": "softmax", "positions": 0.5, "split": "images"}
+
+
 @pytest.mark.parametrize(
     ("name", "option", "choice", "arguments"),
     [
@@ -128,6 +131,10 @@ def test_defaults_are_those_of_the_task(name, training, capsys):
         ("digit_patches", "--attend", "efficient", {"attend": "efficient", "split": "images"}),
         ("digit_patches", "--attend", "linear", {"attend": "linear", "split": "images"}),
         ("digit_patches", "--split", "forms", {"attend": "softmax", "split": "forms"}),
+        ("digits_vit", "--pool", "mean", VIT | {"pool": "mean"}),
+        ("digits_vit", "--attend", "efficient", VIT | {"attend": "efficient"}),
+        ("digits_vit", "--positions", "0.02", VIT | {"positions": 0.02}),
+        ("digits_vit", "--split", "forms", VIT | {"split": "forms"}),
     ],
 )
 def test_every_choice_reaches_the_training_and_the_measuring(name, option, choice, arguments, training):
@@ -190,6 +197,7 @@ def alike(line, expected):
 
 ROWS = "LSTM, 8 x 8: held-out accuracy 0.9917; after each quarter of the rows: 0.364, 0.800, 0.961, 0.992"
 SOFTMAX = "attention softmax: held-out accuracy 0.9889; a patch's largest weight is its own in 0.0413 of all"
+CLASS_TOKEN = "class token, attention softmax: held-out accuracy 0.9806"
 EFFICIENT = "attention efficient: held-out accuracy 0.9750"
 
 
@@ -201,6 +209,7 @@ EFFICIENT = "attention efficient: held-out accuracy 0.9750"
         ("digit_patches", [], [SOFTMAX, EFFICIENT]),
         ("digit_patches", ["--attend", "softmax"], [SOFTMAX]),
         ("digit_patches", ["--attend", "efficient", "--split", "images"], [EFFICIENT]),
+        ("digits_vit", ["--positions", "0.5"], [CLASS_TOKEN]),
     ],
 )
 def test_evaluates_what_is_shipped(name, options, measured, capsys):

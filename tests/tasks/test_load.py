@@ -19,6 +19,7 @@ from attnref.tasks import (
     dates_transformer,
     digit_patches,
     digit_rows,
+    digits_vit,
     number_reader,
     story_model,
 )
@@ -33,6 +34,7 @@ READERS = {
     "number_words": number_reader.NumberReader,
     "language_model": story_model.LanguageModel,
     "captions": caption_reader.CaptionReader,
+    "digits_vit": digits_vit.DigitViT,
 }
 MERITS = dict.fromkeys(("dates", "dates_transformer", "number_words"), "exact match")
 MERITS |= {"language_model": "held-out nats per character", "captions": "exact captions"}
@@ -142,7 +144,7 @@ def test_refuses_a_device_that_is_not_there():
             lambda: tasks.load("dances"),
             ValueError,
             "attnref.tasks.load: name must be one of 'dates', 'dates_transformer', 'digit_rows', 'digit_patches', "
-            "'number_words', 'language_model', 'captions', got 'dances'.",
+            "'number_words', 'language_model', 'captions', 'digits_vit', got 'dances'.",
         ),
         (
             lambda: tasks.load("digit_rows", attend="softmax"),
@@ -194,6 +196,8 @@ def untrained(name):
         return caption_reader.CaptionReader(channels=8, d_h=12)
     if name == "language_model":
         return story_model.LanguageModel("▁abc", [("▁", "a")], d_model=8, num_heads=2, d_ff=4, context=5)
+    if name == "digits_vit":
+        return digits_vit.DigitViT("mean", "linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
     return digit_patches.PatchReader("linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
 
 
@@ -263,6 +267,8 @@ def test_weights_of_something_else(name, other, tmp_path, refuses):
     else:
         untrained(other).save(file)
     words = f"attnref.tasks.load: '{file}' does not hold weights of the task {name!r}."
+    if (name, other) == ("digits_vit", "digit_patches"):  # which takes the same arguments, and more
+        words = f"attnref.tasks.load: the weights in '{file}' do not fit the model it describes."
     refuses(lambda: tasks.load(name, file), ValueError, words)
 
 

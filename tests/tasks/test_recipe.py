@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from attnref.tasks import _recipe, dates, digit_patches, digit_rows, language_model
+from attnref.tasks import _recipe, dates, digit_patches, digit_rows, digits_vit, language_model
 
-TASKS = [dates, digit_rows, digit_patches, language_model]
+TASKS = [dates, digit_rows, digit_patches, language_model, digits_vit]
 
 
 def batches(count):
@@ -138,6 +138,13 @@ def test_refuses_a_seed_or_a_number_of_steps(task, refuses):
             {"attend": "x"},
             "digit_patches.train: attend must be one of 'softmax', 'efficient', 'linear', got 'x'.",
         ),
+        (digits_vit, {"pool": "x"}, "digits_vit.train: pool must be one of 'class', 'mean', got 'x'."),
+        (
+            digits_vit,
+            {"attend": "x"},
+            "digits_vit.train: attend must be one of 'softmax', 'efficient', 'linear', got 'x'.",
+        ),
+        (digits_vit, {"split": "x"}, "digits_vit.train: split must be one of 'images', 'forms', got 'x'."),
         (digit_patches, {"split": "x"}, "digit_patches.train: split must be one of 'images', 'forms', got 'x'."),
     ],
 )
