@@ -34,7 +34,7 @@ class Numbers(NamedTuple):
 
 
 @torch.no_grad()
-def numbers() -> Numbers:
+def _numbers() -> Numbers:
     """One step of the model of the page."""
     model = ShowAttendTell(nn.Identity(), 3, d_features=2, d_embed=2, d_h=2, d_attention=2)
     for weight in model.parameters():
@@ -92,7 +92,7 @@ def picture(c: Canvas, x: float, y: float, side: float) -> Block:
 
 def word(narrow: bool = False) -> Figure:
     """Every number of the page, from the image to the scores of the words."""
-    n = numbers()
+    n = _numbers()
     at: dict[str, Point]
     if narrow:
         c, cell, small = Canvas(508, narrow=True), (32.0, 18.0), (27.0, 18.0)
@@ -168,7 +168,7 @@ def word(narrow: bool = False) -> Figure:
 
 def draw(narrow: bool = False) -> Figure:
     """One map of weights used in two ways: the mean of all positions, or one of them."""
-    n = numbers()
+    n = _numbers()
     if narrow:
         c, cell, square = Canvas(228, narrow=True), (30.0, 18.0), (34.0, 29.0)
         at, soft, hard = (10, 34), (112, 16), (10, 128)
@@ -212,7 +212,7 @@ class Small(NamedTuple):
 
 
 @cache
-def small() -> Small:
+def _small() -> Small:
     """As the page makes it."""
     torch.manual_seed(0)
     model = ShowAttendTell(nn.Identity(), 5, d_features=3, d_embed=4, d_h=6, d_attention=4).double()
@@ -239,7 +239,7 @@ def small() -> Small:
 
 def variance(narrow: bool = False) -> Figure:
     """The variance of the estimate against the baseline: exact, and of draws."""
-    model = small()
+    model = _small()
     p, generator = model.probability, torch.Generator().manual_seed(0)
     figure = Figure(figsize=(3.58, 3.3) if narrow else (6.7, 3.2), layout="constrained")
     ax = figure.add_subplot()

@@ -1,5 +1,6 @@
 """The drawn figures: outlines in the site's typefaces, and what is read of them: labels that touch, small letters."""
 
+import ast
 import io
 from types import SimpleNamespace
 
@@ -29,6 +30,14 @@ def drawn(*texts, width=3.0, **options):
         return made
 
     return figures.draw(SimpleNamespace(figure=figure), "figure", "light", narrow=False)
+
+
+@pytest.mark.parametrize("script", sorted(figures.SCRIPTS.glob("[!_]*.py")), ids=lambda path: path.stem)
+def test_what_is_drawn_is_a_figure(script):
+    """A helper is private, or it would be drawn too."""
+    found = [f for f in ast.parse(script.read_bytes()).body if isinstance(f, ast.FunctionDef)]
+    returned = {f.name: f.returns and ast.unparse(f.returns) for f in found if f.name in figures.figure_names(script)}
+    assert set(returned.values()) <= {"Figure"}, returned
 
 
 @vendored
