@@ -203,3 +203,43 @@ def test_table_of_warm_up(norm, rising):
         each = [100 * run["right"] for run in measures["runs"] if (run["norm"], run["warm_up"], run["rate"]) == way]
         cells.append("100" if min(each) == 100 else f"{mean(each):.1f} ({min(each):.1f}-{max(each):.1f})")
     assert f"| {' | '.join(cells)} |" in page("transformer/blocks.md")
+
+
+def test_heads_of_the_sentence_encoder():
+    found, text = measured("sentence_encoder"), page("models/sentence_encoder.md")
+    names = {"other copies": "other copies of the token", "itself": "the token itself"}
+    for name, (layer, head, share, uniform, queries) in found["heads"].items():
+        assert f"| {names.get(name, name)} | {layer}.{head} | {share:.3f} | {uniform:.3f} | {queries:,} |" in text
+    assert f"the {found['sentences']['validation']} sentences of Ruth" in text
+    assert f"the {found['sentences']['held out']} of Daniel" in text
+    cls = [share for layer in found["shares"]["[CLS]"][1:] for share in layer]
+    assert f"{sum(share >= 0.25 for share in cls)} of the {len(cls)} heads" in text
+    assert max(share for layer in found["shares"]["[SEP]"] for share in layer) < 0.07
+
+
+def test_what_rests_on_the_delimiters():
+    found, text = measured("sentence_encoder"), page("models/sentence_encoder.md")
+    for loss, name in (("value", "value set to zero"), ("key", "key removed")):
+        cells = " | ".join(f"{found['without'][kind][loss][0]:.3f}" for kind in ("[CLS]", "[SEP]", "a word", "a mark"))
+        assert f"| {name} | {cells} |" in text
+    weights, moved, norms = zip(*found["rest"]["[CLS]"], strict=True)
+    assert f"{min(norms[1:]):.2f} to {max(norms[1:]):.2f} of the mean norm" in text
+    assert f"up to {100 * max(weights):.0f} % of the weights, less than {100 * max(moved):.0f} % of" in text
+
+
+def test_how_often_a_word_of_a_sentence_attends_most_to_itself():
+    found, text = measured("sentence_encoder"), page("models/sentence_encoder.md")
+    for name, row in (("with", "all keys"), ("without", "without [CLS] and [SEP]")):
+        own = found["own"][name]
+        shares = [share for layer in own["largest"] for share in layer]
+        assert f"| {row} | {mean(shares):.3f} | {max(shares):.3f} | {own['chance']:.3f} |" in text
+    near = [share for layer in found["nearest"] for share in layer]
+    assert f"{mean(near):.2f}, from {min(near):.2f} to {max(near):.2f}." in text
+
+
+def test_correlations_with_the_ratings_of_people():
+    text = page("models/sentence_encoder.md").replace("**", "").replace("{ .merit }", "")
+    names = {"mean of the embeddings": "mean of the embeddings, before layer 1"}
+    for way, found in measured("sentence_similarity")["correlations"].items():
+        cells = (found["texts"][0], found["wordsim353"][1], found["simlex999"][1])
+        assert f"| {names.get(way, way)} | {' | '.join(f'{cell:.3f}' for cell in cells)} |" in text

@@ -1,6 +1,6 @@
 """Which head looks where: the share of each head's attention that falls on keys of a known role, on whole chapters."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -77,13 +77,46 @@ def _ends_of_names(symbols: Sequence[str]) -> Bool[Tensor, " n"]:
     return torch.tensor(found)
 
 
+def sentence_roles(symbols: Sequence[str]) -> dict[str, Bool[Tensor, "n n"]]:
+    """Roles of keys in a sentence that is read from both sides, between the delimiters [CLS] and [SEP].
+
+    As `roles`, but keys may come after the query, and the delimiters are no queries: what they attend to is no question
+    about words. Nor are they the token before the first word or after the last, so that a head that rests on them gets
+    no share for it. "other copies" are the same token elsewhere.
+
+    Examples:
+        >>> from attnref.tasks.head_roles import sentence_roles
+        >>> found = sentence_roles(["[CLS]", "he", "ate", ".", "[SEP]"])
+        >>> found["the token after"].nonzero().tolist()
+        [[1, 2], [2, 3]]
+        >>> found["[CLS]"].nonzero().tolist()
+        [[1, 0], [2, 0], [3, 0]]
+    """
+    n = len(symbols)
+    query, key = torch.arange(n)[:, None], torch.arange(n)
+    first, last = key == 0, key == n - 1
+    word = ~(first | last)
+    copies = torch.tensor([[one == other for other in symbols] for one in symbols]) & (key != query)
+    marks = torch.tensor([symbol in MARKS for symbol in symbols])
+    found = {
+        "itself": key == query,
+        "the token before": (key == query - 1) & word,
+        "the token after": (key == query + 1) & word,
+        "other copies": copies,
+        "punctuation": marks & (key != query),
+        "[CLS]": first.expand(n, n),
+        "[SEP]": last.expand(n, n),
+    }
+    return {name: role & word[:, None] for name, role in found.items()}
+
+
 class Share(NamedTuple):
     """How much attention falls on the keys of one role.
 
     Attributes:
         mean: For each layer and head the share of a query's attention weights, averaged over the queries that have such
             a key, (num_layers, h).
-        uniform: What a head would give that attends to every key up to the query alike.
+        uniform: What a head would give that attends alike to every key that the query may attend to.
         queries: How many queries have such a key.
     """
 
@@ -110,17 +143,33 @@ def weights_of(
 
 def shares(model: LanguageModel, chapters: Iterable[Chapter]) -> dict[str, Share]:
     """Measure the share of every role, by its name. Queries with no key before them are left out."""
+    return average(weights_of(model, chapters), roles, causal=True)
+
+
+def average(
+    readings: Iterable[tuple[Sequence[str], Float[Tensor, "num_layers h n n"]]],
+    roles: Callable[[Sequence[str]], dict[str, Bool[Tensor, "n n"]]] = sentence_roles,
+    *,
+    causal: bool = False,
+) -> dict[str, Share]:
+    """Average the share of each role over all queries of some texts that have a key of it, by the name of the role.
+
+    Args:
+        readings: The symbols of each text, and the attention weights.
+        roles: Which keys play which role.
+        causal: Whether a query attends to the keys up to itself alone. The first, which has nothing else, is left out.
+    """
     sums: dict[str, Tensor] = {}
     uniform: dict[str, float] = {}
     queries: dict[str, int] = {}
-    for symbols, weights in weights_of(model, chapters):
-        before = torch.arange(len(symbols)) > 0
+    for symbols, weights in readings:
+        n = len(symbols)
+        keys = torch.arange(1, n + 1) if causal else torch.full((n,), n)  # of each query
         for name, role in roles(symbols).items():
-            some = role.any(-1) & before
+            some = role.any(-1) & (keys > 1)
             share = (weights * role)[:, :, some].sum((-2, -1), dtype=torch.double)  # (num_layers, h)
-            alike = role.sum(-1) / torch.arange(1, 1 + len(symbols))
             sums[name] = sums.get(name, torch.zeros_like(share)) + share
-            uniform[name] = uniform.get(name, 0.0) + alike[some].sum().item()
+            uniform[name] = uniform.get(name, 0.0) + (role.sum(-1) / keys)[some].sum().item()
             queries[name] = queries.get(name, 0) + int(some.sum())
     return {
         name: Share(sums[name] / queries[name], uniform[name] / queries[name], queries[name])
@@ -135,7 +184,7 @@ class Chosen(NamedTuple):
     Attributes:
         layer: Its layer, from 0.
         head: Its number in the layer, from 0.
-        share: Its share of attention on the held-out chapters.
+        share: Its share of attention on the held-out texts.
         uniform: What uniform attention gives there.
         queries: How many queries that is.
     """

@@ -61,3 +61,39 @@ def own_largest(model: LanguageModel, chapters: Iterable[Chapter]) -> Own:
             counts[kind] += int(some.sum())
     shares = [hit / count for hit, count in zip(hits, counts, strict=True)]
     return Own(shares[0], chances[0] / counts[0], shares[1], chances[1] / counts[1])
+
+
+class OwnInSentence(NamedTuple):
+    """How much a word of a sentence attends to itself.
+
+    Attributes:
+        largest: For each layer and head how often a word's largest weight is its own, (num_layers, h).
+        share: The mean of its own weight, (num_layers, h).
+        chance: Both, where all keys are alike.
+    """
+
+    largest: Float[Tensor, "num_layers h"]
+    share: Float[Tensor, "num_layers h"]
+    chance: float
+
+
+def own_in_sentences(
+    readings: Iterable[tuple[Sequence[str], Float[Tensor, "num_layers h n n"]]], *, delimiters: bool = True
+) -> OwnInSentence:
+    """Measure it over all subwords and marks of sentences between [CLS] and [SEP].
+
+    Args:
+        readings: The symbols of each sentence, and the attention weights.
+        delimiters: Whether [CLS] and [SEP] count among the keys. If not, the other weights are scaled to sum to one.
+    """
+    largest, share, chance, queries = torch.zeros(()), torch.zeros(()), 0.0, 0
+    for _, weights in readings:
+        n = weights.shape[-1]
+        if not delimiters:
+            weights = nn.functional.normalize(weights[..., 1:-1], p=1, dim=-1)
+        own = torch.arange(1, n - 1) if delimiters else torch.arange(n - 2)
+        asked = weights[:, :, 1:-1].double()  # the delimiters are no queries
+        largest = largest + (asked.argmax(-1) == own).sum(-1)
+        share = share + asked.diagonal(int(own[0]), -2, -1).sum(-1)
+        chance, queries = chance + (n - 2) / weights.shape[-1], queries + n - 2
+    return OwnInSentence(largest / queries, share / queries, chance / queries)

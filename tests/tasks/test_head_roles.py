@@ -9,8 +9,8 @@ import torch
 
 from attnref import tasks
 from attnref.tasks import head_roles
-from attnref.tasks.head_roles import Share, choose, roles, shares, table
-from attnref.tasks.own_attention import own_largest, words_of
+from attnref.tasks.head_roles import Share, average, choose, roles, sentence_roles, shares, table
+from attnref.tasks.own_attention import own_in_sentences, own_largest, words_of
 from attnref.tasks.stories_data import Chapter, chapters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,6 +44,60 @@ def test_no_role_looks_ahead():
     for symbols in (SYMBOLS, ["▁and", "▁he", "▁saw", "▁Ruth"]):
         for name, role in roles(symbols).items():
             assert not role.triu(1).any(), name
+
+
+SENTENCE = ["[CLS]", "he", "ate", ",", "he", ".", "[SEP]"]
+
+
+def test_roles_in_a_sentence_by_hand():
+    found, words = sentence_roles(SENTENCE), range(1, 6)
+    assert pairs(found["itself"]) == [(at, at) for at in words]
+    assert pairs(found["the token before"]) == [(2, 1), (3, 2), (4, 3), (5, 4)]
+    assert pairs(found["the token after"]) == [(1, 2), (2, 3), (3, 4), (4, 5)]
+    assert pairs(found["other copies"]) == [(1, 4), (4, 1)]
+    assert pairs(found["punctuation"]) == [(i, j) for i in words for j in (3, 5) if i != j]
+    assert pairs(found["[CLS]"]) == [(at, 0) for at in words]
+    assert pairs(found["[SEP]"]) == [(at, 6) for at in words]
+
+
+def test_shares_in_sentences_by_hand():
+    """Two sentences; a key counts wherever it is, and the delimiters are not asked."""
+    torch.manual_seed(1)
+    one, other = torch.rand(2, 3, 7, 7).softmax(-1), torch.rand(2, 3, 4, 4).softmax(-1)
+    found = average([(SENTENCE, one), (["[CLS]", "he", "ate", "[SEP]"], other)])
+    after = [one[:, :, at, at + 1] for at in (1, 2, 3, 4)] + [other[:, :, 1, 2]]
+    torch.testing.assert_close(found["the token after"].mean, torch.stack(after).double().mean(0))
+    assert found["the token after"].queries == 5
+    assert found["the token after"].uniform == pytest.approx((4 / 7 + 1 / 4) / 5)
+    first = [one[:, :, at, 0] for at in (1, 2, 3, 4, 5)] + [other[:, :, at, 0] for at in (1, 2)]
+    torch.testing.assert_close(found["[CLS]"].mean, torch.stack(first).double().mean(0))
+    marks = [one[:, :, at, key].sum(-1) for at, key in ((1, [3, 5]), (2, [3, 5]), (3, [5]), (4, [3, 5]), (5, [3]))]
+    torch.testing.assert_close(found["punctuation"].mean, torch.stack(marks).double().mean(0))
+    assert found["punctuation"].uniform == pytest.approx(8 / 7 / 5)
+
+
+def test_own_weights_in_sentences_by_hand():
+    """Of two words the first attends most to itself among the words, the second with the delimiters too."""
+    weights = torch.tensor([[1.0, 0, 0, 0], [0.5, 0.3, 0.1, 0.1], [0.2, 0.1, 0.4, 0.3], [0, 1.0, 0, 0]]).expand(
+        2, 3, 4, 4
+    )
+    given = [(["[CLS]", "he", "ate", "[SEP]"], weights)]
+    own, words = own_in_sentences(given), own_in_sentences(given, delimiters=False)
+    torch.testing.assert_close(own.largest.float(), torch.full((2, 3), 0.5))
+    torch.testing.assert_close(own.share.float(), torch.full((2, 3), 0.35))
+    assert own.chance == 0.25
+    torch.testing.assert_close(words.largest.float(), torch.full((2, 3), 1.0))
+    torch.testing.assert_close(words.share.float(), torch.full((2, 3), (0.75 + 0.8) / 2))
+    assert words.chance == 0.5
+
+
+def test_own_weights_in_sentences_of_several_lengths():
+    torch.manual_seed(1)
+    one, other = torch.rand(2, 3, 7, 7).softmax(-1), torch.rand(2, 3, 4, 4).softmax(-1)
+    own = own_in_sentences([(SENTENCE, one), (SENTENCE[:4], other)])
+    each = [one[:, :, at, at] for at in range(1, 6)] + [other[:, :, at, at] for at in (1, 2)]
+    torch.testing.assert_close(own.share, torch.stack(each).double().mean(0))
+    assert own.chance == pytest.approx((5 / 7 + 2 / 4) / 7)
 
 
 @pytest.mark.parametrize(
