@@ -2,11 +2,13 @@
 
 `python tests/mistakes.py` takes the files of tests/planted whose code, tests or mistakes have changed: since
 `--since COMMIT`; else since this branch left origin/main; else in the day before the newest commit. `--all` takes
-every file, and `python tests/mistakes.py masks gru` these two. Prints the table, and exits 1 if a mistake survives.
+every file, and `python tests/mistakes.py masks gru` these two. Tests against another library (the mark `interop`)
+are run where the file says INTEROP = True. Prints the table, and exits 1 if a mistake survives.
 """
 
 import argparse
 import importlib
+import importlib.util
 import subprocess
 import sys
 import time
@@ -18,6 +20,7 @@ from planting import ROOT, TESTS, each, outcome
 SAMPLE = {"masks"}  # taken whatever has changed: the planting itself has to work
 SHARED = ("tests/conftest.py", "tests/laws.py", "constraints.txt")  # what all tests stand on
 DAY = 24 * 60 * 60
+OTHERS = [f"transformers.models.{name}.modeling_{name}" for name in ("bert", "gpt2", "marian", "resnet", "vit")]
 
 
 class Mistake(NamedTuple):
@@ -29,6 +32,7 @@ class Mistake(NamedTuple):
     wrong: str
     tests: tuple[str, ...]
     only: str  # pytest's -k
+    marked: str = "not interop"  # pytest's -m
 
     def __call__(self, package: Path) -> None:
         """Make the mistake in a copy of the package."""
@@ -45,13 +49,19 @@ def planted(stem: str) -> list[Mistake]:
     found = importlib.import_module(f"planted.{stem}")
     only = "not compiles" + (f" and ({found.ONLY})" if hasattr(found, "ONLY") else "")
     rows = [("", "", "", ""), *((what, file, *texts) for file, of in found.MISTAKES.items() for what, *texts in of)]
-    return [Mistake(*row, tests=found.TESTS, only=only) for row in rows]
+    marked = "" if needs_others(stem) else "not interop"
+    return [Mistake(*row, tests=found.TESTS, only=only, marked=marked) for row in rows]
+
+
+def needs_others(stem: str) -> bool:
+    """Whether the mistakes of a stem are caught by the tests against another library alone."""
+    return getattr(importlib.import_module(f"planted.{stem}"), "INTEROP", False)
 
 
 def caught_by(mistake: Mistake) -> str:
     """The first test that fails in a copy with the mistake, or nothing. Runs in a process of its own."""
     tests = (f"tests/{test}" for test in mistake.tests)
-    code, test, said = outcome(mistake, ["-k", mistake.only, *tests])
+    code, test, said = outcome(mistake, ["-m", mistake.marked, "-k", mistake.only, *tests])
     if code not in (0, 1) or (code == 1 and not test):
         raise RuntimeError(f"{mistake.what}: pytest broke off with {code}:\n{said}")
     return test
@@ -109,10 +119,14 @@ def main() -> int:
     start, survivors = time.monotonic(), 0
     every = sorted(path.stem for path in (TESTS / "planted").glob("*.py"))
     stems = given.stems or (every if given.all else chosen(every, given.since))
+    if left := [stem for stem in stems if needs_others(stem) and not importlib.util.find_spec("transformers")]:
+        print(f"Without transformers, which is not installed, nothing catches the mistakes of {', '.join(left)}.")
+        stems = [stem for stem in stems if stem not in left]
     mistakes = [mistake for stem in stems for mistake in planted(stem)]
     width = max(len(mistake.what) for mistake in mistakes)
     print(f"{'mistake':{width}}  caught by")
-    for mistake, test in zip(mistakes, each(caught_by, mistakes), strict=True):
+    preload = OTHERS if any(map(needs_others, stems)) else []
+    for mistake, test in zip(mistakes, each(caught_by, mistakes, preload), strict=True):
         if not mistake.what:
             if test:
                 print(f"With nothing planted, {test} fails. Mend that first.")

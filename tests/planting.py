@@ -11,7 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -114,11 +114,11 @@ def _bounds(seconds: int) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-def each(function: Callable[[Job], Result], jobs: list[Job]) -> Iterator[Result]:
+def each(function: Callable[[Job], Result], jobs: list[Job], preload: Sequence[str] = ()) -> Iterator[Result]:
     """Run the jobs, each in a process of its own, and give the results in their order."""
     os.environ["OMP_NUM_THREADS"] = "1"
     context = multiprocessing.get_context("forkserver" if os.name == "posix" else "spawn")
     if os.name == "posix":
-        context.set_forkserver_preload(PRELOAD)
+        context.set_forkserver_preload([*PRELOAD, *preload])
     with context.Pool(os.cpu_count() or 1, maxtasksperchild=1) as pool:
         yield from pool.imap(function, jobs)

@@ -490,6 +490,13 @@ def test_a_package_that_is_not_installed(refuses, missing, who, package, tmp_pat
     refuses(lambda: getattr(attnref.interop, who)(*arguments[who]), ModuleNotFoundError, words)
 
 
+def test_a_package_that_lacks_something_is_not_called_missing():
+    from attnref.interop._extra import extra
+
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'json\.nothing'$"):
+        extra("load_checkpoint", "json.nothing")
+
+
 @pytest.mark.refusal
 def test_a_model_without_pooler_says_so(refuses):
     model = from_state_dict(*to_state_dict(masked()))

@@ -1,5 +1,6 @@
 """Deliberate mistakes in interop/resnet.py: what, the right text, the wrong one."""
 
+INTEROP = True
 TESTS = ("interop/test_resnet.py",)
 MISTAKES = {
     "interop/resnet.py": [
