@@ -398,6 +398,13 @@ def test_refusals_of_checkpoints(refuses, what, tmp_path):
     refuses(lambda: load_checkpoint(tmp_path), ValueError, f"load_checkpoint: {words}")
 
 
+def one_of_ones_own():
+    def scaled_dot_product_attention(query, key, value, mask=None):
+        return value, None
+
+    return scaled_dot_product_attention
+
+
 GIVEN = {
     "another class": (
         lambda: TransformerEncoder(**SIZES),
@@ -439,6 +446,11 @@ GIVEN = {
         lambda: vit(attend=lambda query, key, value, mask=None: (value, None)),
         ValueError,
         "attend must be scaled_dot_product_attention, got <lambda> in layers.0.self_attention.",
+    ),
+    "a function of one's own with the same name": (
+        lambda: bert(attend=one_of_ones_own()),
+        ValueError,
+        "attend must be scaled_dot_product_attention, got scaled_dot_product_attention in layers.0.self_attention.",
     ),
     "mean pooling": (
         lambda: vit(pool="mean"),
