@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
-from attnref import causal_mask, scaled_dot_product_attention
+from attnref import EncoderBlock, causal_mask, scaled_dot_product_attention
 from attnref.models import BERT, BERTPretraining, mask_tokens
 from attnref.plot.styles import FAINT, MUTED, current_scheme
 
@@ -42,14 +42,16 @@ def _read(causal: bool) -> _Reading:
     def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         return scaled_dot_product_attention(query, key, value, causal_mask(query.shape[-2]) if causal else mask)
 
-    sizes = {"d_model": 4, "num_heads": 1, "d_ff": 1, "num_layers": 1, "max_positions": 7}
-    model = BERTPretraining(BERT(len(WORDS), **sizes, attend=attend)).double()
+    bert = BERT(len(WORDS), d_model=4, num_heads=1, d_ff=1, num_layers=1, max_positions=7, attend=attend)
+    model = BERTPretraining(bert).double()
     embed, block = model.bert.embed, model.bert.encoder.layers[0]
     for part, rows in ((embed.tokens, TOKENS), (embed.positions, POSITIONS), (embed.segments, OF_SEGMENTS)):
         part.weight.copy_(torch.tensor(rows))
-    for name in ("query", "key", "value", "output"):
-        nn.init.eye_(block.get_submodule(f"self_attention.{name}_proj").weight)
-    nn.init.zeros_(block.get_submodule("feed_forward.output_proj").weight)
+    assert isinstance(block, EncoderBlock)
+    attention = block.self_attention
+    for part in (attention.query_proj, attention.key_proj, attention.value_proj, attention.output_proj):
+        nn.init.eye_(part.weight)
+    nn.init.zeros_(block.feed_forward.output_proj.weight)
     nn.init.eye_(model.head.proj.weight)
     tokens, segments = torch.tensor([[WORDS.index(word) for word in TEXT]]), torch.tensor([SEGMENTS])
     scores = model(tokens, segments, return_weights=True)
