@@ -75,6 +75,7 @@ def test_a_file_that_is_named_is_always_written(runs, tmp_path):
 MEASURED = [
     "cost",
     "digit_patches",
+    "digits_vit",
     "language_model",
     "luong_scores",
     "number_words",

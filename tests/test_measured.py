@@ -243,3 +243,45 @@ def test_correlations_with_the_ratings_of_people():
     for way, found in measured("sentence_similarity")["correlations"].items():
         cells = (found["texts"][0], found["wordsim353"][1], found["simlex999"][1])
         assert f"| {names.get(way, way)} | {' | '.join(f'{cell:.3f}' for cell in cells)} |" in text
+
+
+VISION = {
+    "class token, softmax": "class token, scaled dot-product",
+    "mean, softmax": "mean, scaled dot-product",
+    "class token, efficient": "class token, efficient",
+    "mean, efficient": "mean, efficient",
+    "class token, softmax, small positions": "class token, scaled dot-product, small positions",
+}
+
+
+def vision_runs(way):
+    return [run for run in measured("digits_vit")["runs"] if run["way"] == way]
+
+
+@pytest.mark.parametrize("way", VISION)
+def test_table_of_vision_transformers(way):
+    each = [round(run["accuracy"] * run["held_out"]) / run["held_out"] for run in vision_runs(way)]
+    line = f"| {VISION[way]} | {', '.join(f'{accuracy:.3f}' for accuracy in each)} | {mean(each):.3f} |"
+    assert line in page("models/digits_vit.md")
+
+
+@pytest.mark.parametrize("name", vision_runs("class token, softmax")[0]["agreements"])
+def test_table_of_what_agrees_with_deletion(name):
+    found = zip(*(run["agreements"][name] for run in vision_runs("class token, softmax")), strict=True)
+    found = ([round(one, 2) + 0.0 for one in (mean(each), min(each), max(each))] for each in found)  # no minus zero
+    cells = (f"{middle:.2f} ({low:.2f} to {high:.2f})" for middle, low, high in found)
+    assert f"| {name} | {' | '.join(cells)} |".replace(" -", " \N{MINUS SIGN}").replace(
+        "(-", "(\N{MINUS SIGN}"
+    ) in page("models/digits_vit.md")
+
+
+def test_what_is_said_of_vision_transformers():
+    text, agreed = page("models/digits_vit.md"), [run["agreements"] for run in vision_runs("class token, softmax")]
+    shipped = vision_runs("class token, softmax")[0]
+    assert f"at **{shipped['accuracy']:.4f}**{{ .merit }}" in text
+    assert f"{shipped['weights']:,} weights" in text
+    assert all(max(a, key=lambda name: a[name][at]) == "rollout" for a in agreed for at in (0, 3))
+    assert all(a["position"][0] > a["last layer"][0] for a in agreed)
+    assert all(a["rollout"][1] > a["rollout"][0] > 0.3 > 0.15 > a["rollout"][2] for a in agreed)
+    large = [run["accuracy"] for way in list(VISION)[:4] for run in vision_runs(way)]
+    assert max(run["accuracy"] for run in vision_runs("class token, softmax, small positions")) < min(large)

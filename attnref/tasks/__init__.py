@@ -38,7 +38,7 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
         options: Which of the shipped models, by arguments of its training. "dates" takes `attention`: False loads the
             model that was trained the same way without attention. "digit_patches" takes `attend`: "softmax" or
             "efficient". "number_words" takes `positions`: "none" loads the model that was trained the same way without
-            positions.
+            positions. "digits_vit" takes `positions`: 0.02 loads the model whose position embeddings started small.
 
     Returns:
         The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader], for
