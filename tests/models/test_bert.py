@@ -132,6 +132,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.interop
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("padded", [True, False])
 @pytest.mark.parametrize("attend", ["reference", "fast"])
@@ -185,6 +186,7 @@ def test_agrees_with_hugging_face(shape, padded, attend):
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-9, atol=1e-9, msg=name)
 
 
+@pytest.mark.interop
 def test_loss_is_hugging_faces():
     """The sum of both cross-entropies; theirs ignores what is labeled -100. Label 0: the second text follows."""
     theirs, ours = theirs_of(), with_heads()

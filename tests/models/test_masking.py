@@ -180,6 +180,7 @@ def test_keeps_the_dtype(dtype, exact):
     assert masked(tokens, exact=exact).tokens.dtype == dtype
 
 
+@pytest.mark.interop
 def test_agrees_with_hugging_faces_collator_in_distribution():
     """Both are random, so counts are compared: theirs lie within the bounds of ours, one by one."""
     transformers = pytest.importorskip("transformers")
