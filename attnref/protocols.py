@@ -101,7 +101,8 @@ class NextToken(Protocol):
     """Any model in the middle of a text: it reads tokens, and scores the one that comes next.
 
     Every model of attnref that predicts tokens gives one by its method `start`: `attnref.Transformer.start(source)`,
-    `attnref.DecoderOnlyTransformer.start()`, `attnref.Seq2Seq.start(source)`, `attnref.MarkovModel.start()`.
+    `attnref.DecoderOnlyTransformer.start()`, `attnref.Seq2Seq.start(source)`, `attnref.MarkovModel.start()`,
+    `attnref.models.ShowAttendTell.start(images)`.
     `attnref.generate` and `attnref.beam_search` take one.
 
     Examples:
