@@ -5,6 +5,7 @@ from attnref.interop.hugging_face import from_hugging_face, to_hugging_face
 from attnref.interop.marian import from_marian
 from attnref.interop.resnet import ResNetEncoder
 from attnref.interop.state_dicts import from_state_dict, to_state_dict
+from attnref.interop.to_marian import to_marian
 from attnref.interop.torch_transformer import from_torch, to_torch
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "load_checkpoint",
     "save_checkpoint",
     "to_hugging_face",
+    "to_marian",
     "to_state_dict",
     "to_torch",
 ]

@@ -10,7 +10,9 @@ from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.interop._extra import extra
 from attnref.interop.marian import from_marian
 from attnref.interop.state_dicts import FAMILIES, _from, _to
+from attnref.interop.to_marian import _to_marian
 from attnref.protocols import Attend
+from attnref.transformer.transformer import Transformer
 
 POOLED = ("BertModel", "ViTModel")  # whether they have a pooler is no option of their configuration
 FOUND = {name: model_type for model_type, family in FAMILIES.items() for name in family.theirs}
@@ -72,7 +74,7 @@ def to_hugging_face(model: nn.Module) -> Any:
     """Make transformers' model with copies of the weights of attnref's: `from_hugging_face` the other way.
 
     Args:
-        model: A `BERT`, `BERTPretraining`, `ViT` or `DecoderOnlyTransformer`.
+        model: A `BERT`, `BERTPretraining`, `ViT`, `DecoderOnlyTransformer`, or a `Transformer` as `to_marian` takes it.
 
     Returns:
         The model that `to_state_dict` names in `architectures`, with the model's dtype, device, `requires_grad` and
@@ -95,6 +97,8 @@ def to_hugging_face(model: nn.Module) -> Any:
         transformers' [models](https://huggingface.co/docs/transformers/main_classes/model).
     """
     who = "to_hugging_face"
+    if type(model) is Transformer:
+        return _to_marian(who, model)
     config, weights = _to(who, model)
     transformers, family = extra(who, "transformers"), FAMILIES[config["model_type"]]
     kind = getattr(transformers, config["architectures"][0])

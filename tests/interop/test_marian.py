@@ -251,3 +251,108 @@ def test_dropout_and_mode_are_taken():
     assert {module.p for module in ours.modules() if isinstance(module, nn.Dropout)} == {0.25}
     assert all(module.training for module in ours.modules())
     assert not any(module.training for module in convert(make(attention_dropout=0.1)).modules())
+
+
+def back(model):
+    from attnref.interop import to_marian
+
+    return to_marian(model)
+
+
+@WAYS
+@torch.no_grad()
+def test_and_back(options, tie):
+    theirs = make(activation_function="swish", **options)
+    ours = convert(theirs)
+    again, (source, target) = back(ours), tokens()
+    given = {"decoder_input_ids": target, "attention_mask": REAL.long()}
+    torch.testing.assert_close(again(source, **given).logits, theirs(source, **given).logits, rtol=1e-10, atol=1e-10)
+    assert again.state_dict().keys() == theirs.state_dict().keys()
+    assert all(torch.equal(again.state_dict()[name], weight) for name, weight in theirs.state_dict().items())
+    assert [w.requires_grad for w in again.parameters()] == [w.requires_grad for w in theirs.parameters()]
+    assert not any(module.training for module in again.modules())
+    assert all(torch.equal(convert(again).state_dict()[name], weight) for name, weight in ours.state_dict().items())
+    for weight in again.parameters():
+        weight += 1
+    torch.testing.assert_close(ours(source, target)[0], theirs(source, decoder_input_ids=target).logits)
+
+
+def test_back_by_to_hugging_face_in_training_mode():
+    from attnref.interop import to_hugging_face
+
+    ours = convert(make(dropout=0.25).train())
+    state = torch.get_rng_state()
+    theirs = to_hugging_face(ours)
+    assert torch.equal(torch.get_rng_state(), state)
+    source, target = tokens()
+    assert theirs.training
+    found = []
+    for call in (lambda: ours(source, target)[0], lambda: theirs(source, decoder_input_ids=target).logits):
+        torch.manual_seed(4)
+        found.append(call())
+    torch.testing.assert_close(*found, rtol=1e-10, atol=1e-10)
+
+
+SMALL = {"d_model": 8, "num_heads": 2, "d_ff": 16, "num_layers": 1, "positions": "learned", "max_positions": 9}
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(
+    ("call", "error", "words"),
+    [
+        (lambda: nn.Linear(8, 8), TypeError, "model must be a Transformer, got torch.nn.modules.linear.Linear."),
+        (
+            lambda: Transformer(20, 20, **SMALL),
+            ValueError,
+            "positions must be Marian's sinusoids, got others in the encoder.",
+        ),
+        (
+            lambda: with_other_positions(),
+            ValueError,
+            "positions must be Marian's sinusoids, got others in the decoder.",
+        ),
+        (
+            lambda: Transformer(20, 20, **{**SMALL, "positions": "sinusoidal", "max_positions": None}),
+            ValueError,
+            "positions must be 'learned', as Marian has it, got 'others'.",
+        ),
+        (
+            lambda: Transformer(20, 20, **SMALL, norm="pre"),
+            ValueError,
+            "norm must be 'post', as Marian has it, got 'pre'.",
+        ),
+        (
+            lambda: Transformer(20, 20, **SMALL, norm_eps=1e-6),
+            ValueError,
+            "norm_eps must be 1e-05, as Marian has it, got 1e-06.",
+        ),
+        (
+            lambda: Transformer(20, 20, **SMALL, bias=False),
+            ValueError,
+            "bias must be True, as Marian has it, got False.",
+        ),
+        (
+            lambda: Transformer(20, 20, **SMALL, cross_attend=lambda query, key, value, mask=None: (value, None)),
+            ValueError,
+            "attend must be scaled_dot_product_attention, got <lambda> in layers.0.cross_attention.",
+        ),
+    ],
+)
+def test_refusals_of_the_way_back(refuses, call, error, words):
+    refuses(lambda: back(call()), error, f"to_marian: {words}")
+
+
+def with_other_positions():
+    model = convert(make())
+    with torch.no_grad():
+        model.target_embed.positions.weight += 0.1
+    return model
+
+
+def test_the_example_of_to_marian_runs():
+    from attnref.interop import to_marian
+
+    code = inspect.getdoc(to_marian).split("```python\n")[1].split("```")[0]
+    found = {}
+    exec(textwrap.dedent(code), found)
+    assert type(found["again"]).__name__ == "MarianMTModel"
