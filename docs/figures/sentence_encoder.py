@@ -71,7 +71,7 @@ def roles(narrow: bool = False) -> Figure:
     for layer in range(layers):
         c.text(left - 8, top + h * (layer + 0.5), f"{layer + 1}", ha="right", size=0.9)
         for head in range(heads):
-            role, share = role_of(layer, head)
+            role, share = _role_of(layer, head)
             sign, color = SIGNS[role]
             fill = (*to_rgb(ink(color, fill=True)), 0.12 + 0.6 * share if share else 0.0)
             corner = (left + w * head, top + h * layer)
@@ -96,7 +96,7 @@ def roles(narrow: bool = False) -> Figure:
     return c.figure
 
 
-def role_of(layer: int, head: int) -> tuple[str, float]:
+def _role_of(layer: int, head: int) -> tuple[str, float]:
     """The role of a head and its share: that with the largest excess over uniform attention, [CLS] if no other does it.
 
     The share is zero where none exceeds uniform attention by a fifth of all attention.
