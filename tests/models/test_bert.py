@@ -372,6 +372,13 @@ def test_sizes_of_the_papers_models():
         assert abs(sum(weight.numel() for weight in model.parameters()) - wanted) < 1e5
 
 
+def test_every_part_takes_the_activation_and_the_epsilon():
+    model = with_heads(activation="gelu_tanh", norm_eps=0.5)
+    blocks = model.bert.encoder.layers
+    assert [part.activation for part in (*(b.feed_forward for b in blocks), model.head)] == ["gelu_tanh"] * 3
+    assert [part.eps for part in model.modules() if isinstance(part, nn.LayerNorm)] == [0.5] * 6
+
+
 def test_the_encoder_is_used_as_it_is():
     bert = make()
     assert BERTPretraining(bert).bert is bert
