@@ -19,7 +19,7 @@ from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast
 from attnref.interop import from_hugging_face
 
 transformers: Any = importlib.import_module("transformers")
-BASE = {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "num_hidden_layers": 4}
+BASE = {"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072, "num_hidden_layers": 2}
 BATCH, N = 4, 128
 Call = Callable[[], Tensor]
 
@@ -73,7 +73,7 @@ def ratio(made: tuple[Any, Any, Call, Call], training: bool, runs: int) -> float
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=9, help="measurements of each (default: 9)")
+    parser.add_argument("--runs", type=int, default=11, help="measurements of each (default: 11)")
     runs = parser.parse_args().runs
     torch.manual_seed(0)
     torch.set_num_threads(1)
