@@ -22,6 +22,7 @@ ABOVE = "above"
 WRITTEN = ("", "<begin>", "<end>", *DIGITS, ABOVE)  # the tokens of a caption; the first is padding
 PADDING, BEGIN, END = range(3)
 LONGEST = 5  # words: two digits above two digits
+HELD_OUT = 1000  # pictures for measuring alone
 LAYOUTS = ((1,), (2,), (1, 1), (1, 2), (2, 1), (2, 2))  # how many digits each row holds
 
 
@@ -133,17 +134,21 @@ def training_batches(
         yield draw(batch, images, digits, generator, layouts)
 
 
-def held_out_pictures(count: int = 1000, seed: int = 0) -> list[Picture]:
-    """Pictures of held-out digits alone: none of their images is in any picture to learn from.
+def held_out_pictures(count: int = HELD_OUT) -> list[Picture]:
+    """The first of 1000 pictures of held-out digits alone: none of their images is in any picture to learn from.
+
+    Raises:
+        ValueError: More than 1000 are asked for, or none.
 
     Examples:
         >>> from attnref.tasks.captions_data import held_out_pictures
         >>> [picture.caption for picture in held_out_pictures(3)]
-        ['one above one', 'three above six four', 'four one above two three']
+        ['eight above one', 'seven above five zero', 'seven five above seven two']
     """
     check_at_least("captions_data.held_out_pictures", 1, count=count)
-    images, digits = digits_data.held_out_digits()
-    return draw(count, images, digits, torch.Generator().manual_seed(seed))
+    if count > HELD_OUT:
+        raise ValueError(f"captions_data.held_out_pictures: count must be at most {HELD_OUT}, got {count}.")
+    return draw(HELD_OUT, *digits_data.held_out_digits(), torch.Generator().manual_seed(0))[:count]
 
 
 def encode(captions: Sequence[str]) -> Tensor:

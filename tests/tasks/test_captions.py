@@ -98,7 +98,8 @@ def test_a_seed_draws_its_pictures():
     batches = list(training_batches(3, 4, 0, layouts=((1,),)))
     assert [len(batch) for batch in batches] == [4, 4, 4]
     assert all(len(one.caption.split()) == 1 for batch in batches for one in batch)
-    assert held_out_pictures(5)[4].caption != held_out_pictures(5, seed=1)[4].caption
+    assert [one.caption for one in held_out_pictures(5)] == [one.caption for one in held_out_pictures()[:5]]
+    assert len(held_out_pictures()) == 1000
 
 
 def test_a_cell_is_what_its_digit_touches():
@@ -341,6 +342,11 @@ def test_shipped_weights_hold_their_figure(reader, pictures):
             lambda: held_out_pictures(0),
             ValueError,
             "captions_data.held_out_pictures: count must be at least 1, got 0.",
+        ),
+        (
+            lambda: held_out_pictures(1001),
+            ValueError,
+            "captions_data.held_out_pictures: count must be at most 1000, got 1001.",
         ),
         (
             lambda: compose([[0], [1], [2]], *digits_data.held_out_digits(), generator()),
