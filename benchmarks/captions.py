@@ -1,8 +1,8 @@
 """What attention and its parts are worth in captions of digits: `python benchmarks/captions.py`.
 
 The recipe of the task, `attnref.tasks.captions.train`, runs for each kind of reader and seed: as it is, without its
-gate, with a gate of one number a channel, without attention (every word is given the mean of the grid), and with the
-doubly stochastic term at the paper's weight of 1. A seed draws the same pictures for every kind. Each is measured on
+gate, without attention (every word is given the mean of the grid), and with the doubly stochastic term at the paper's
+weight of 1. A seed draws the same pictures for every kind. Each is measured on
 1000 pictures of held-out digits, and readers with attention also with one position for each word ("hard": the one of
 the largest weight), without training them for it. Of the reader as it is, the value of the gate and the largest weight
 are averaged over the words of a kind, and the overlap of the maps of two digits of one picture, one named right after
@@ -25,7 +25,6 @@ from attnref.tasks import captions, captions_data
 KINDS = {
     "soft": {},
     "no gate": {"gate": "none"},
-    "vector gate": {"gate": "vector"},
     "doubly stochastic": {"doubly_stochastic": 1.0},
     "no attention": {"attention": "none"},
 }

@@ -13,7 +13,7 @@ from attnref.tasks._task import Option, Shipped, Task
 from attnref.tasks.caption_reader import ATTENTIONS, GATES, Attention, CaptionReader, Gate
 from attnref.tasks.captions_data import PADDING, Picture
 
-PRETRAINING, STEPS, BATCH, RATE = 60, 200, 64, 4e-3
+PRETRAINING, STEPS, BATCH, RATE = 120, 200, 64, 4e-3
 SCALE = 8.0  # what the first weights of the score are multiplied with, so that the softmax has something to choose from
 
 
@@ -31,7 +31,7 @@ def train(
 ) -> tuple[CaptionReader, list[float]]:
     r"""Train a reader from scratch: AdamW, one cycle of the learning rate, gradients clipped to norm 1.
 
-    First the encoder alone is trained for 60 batches to name the digit of pictures that show one, as the paper's is
+    First the encoder alone is trained for 120 batches to name the digit of pictures that show one, as the paper's is
     trained on ImageNet. Then everything is trained on captions. Nothing tells the reader where a digit is.
 
     The same seed on the same machine gives the same weights. Readers of one seed see the same pictures.
