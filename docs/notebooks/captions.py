@@ -79,6 +79,7 @@ def draw(ax, image, title):
     ax.imshow([[(0.45, 0.47, 0.5, ink) for ink in row] for row in image[0].tolist()], interpolation="none")
     ax.set(xticks=[], yticks=[], title=title)
     ax.title.set_fontsize(10)
+    ax.spines[:].set_visible(True)
 
 
 pictures = next(captions_data.training_batches(1, 6, seed=0))
@@ -152,7 +153,7 @@ figure = Figure(figsize=(6.7, 1.7 if len(words) > 3 else 2.4), layout="constrain
 for ax, word, weights in zip(figure.subplots(1, len(words)), words, reading.weights.cpu().numpy(), strict=True):
     draw(ax, picture.image, word)
     glow = np.empty((14, 14, 4))
-    glow[..., :3], glow[..., 3] = to_rgb(color), 0.85 * weights / weights.max()
+    glow[..., :3], glow[..., 3] = to_rgb(color), weights / weights.max()
     ax.imshow(glow, extent=(-0.5, 27.5, 27.5, -0.5), interpolation="bicubic")
 figure
 
