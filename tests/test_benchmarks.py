@@ -76,6 +76,7 @@ MEASURED = [
     "cost",
     "digit_patches",
     "digits_vit",
+    "growing_images",
     "language_model",
     "luong_scores",
     "number_words",

@@ -285,3 +285,34 @@ def test_what_is_said_of_vision_transformers():
     assert all(a["rollout"][1] > a["rollout"][0] > 0.3 > 0.15 > a["rollout"][2] for a in agreed)
     large = [run["accuracy"] for way in list(VISION)[:4] for run in vision_runs(way)]
     assert max(run["accuracy"] for run in vision_runs("class token, softmax, small positions")) < min(large)
+
+
+def growing(background, pool, how):
+    runs = measured("growing_images")["runs"]
+    return [run["asked"][how] for run in runs if (run["background"], run["pool"]) == (background, pool)]
+
+
+@pytest.mark.parametrize("background", ["blank", "scraps"])
+@pytest.mark.parametrize("pool", ["class", "mean"])
+@pytest.mark.parametrize("how", ["extended", "stretched"])
+def test_table_of_growing_images(background, pool, how):
+    columns = zip(*growing(background, pool, how), strict=True)
+    cells = (f"{100 * mean(each):.1f} ({100 * min(each):.1f}-{100 * max(each):.1f})" for each in columns)
+    name = {"class": "class token", "mean": "mean"}[pool]
+    assert f"| {background} | {name} | {how} | {' | '.join(cells)} |" in page("models/digits_vit.md")
+
+
+def test_what_is_said_of_growing_images():
+    for background, lost in (("blank", (10, 13)), ("scraps", (15, 13))):
+        each = {
+            pool: [
+                list(map(mean, zip(*growing(background, pool, how), strict=True))) for how in ("extended", "stretched")
+            ]
+            for pool in ("class", "mean")
+        }
+        assert all(one > other for one, other in zip(each["class"][0], each["mean"][0], strict=True))
+        assert tuple(round(100 * (each[pool][0][0] - each[pool][0][-1])) for pool in ("class", "mean")) == lost
+        assert max(each[pool][1][2] for pool in each) < 0.2
+        ends = {pool: [run[-1] for run in growing(background, pool, "extended")] for pool in each}
+        assert min(ends["class"]) < max(ends["mean"])
+    assert f"{measured('growing_images')['runs'][0]['weights']:,} weights, two blocks" in page("models/digits_vit.md")

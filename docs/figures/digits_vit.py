@@ -1,6 +1,8 @@
 """A Vision Transformer trained on digits: where its class token looks, whether that matters, what it has learned."""
 
+import json
 from functools import cache
+from pathlib import Path
 
 import torch
 from _kit import ink
@@ -100,6 +102,30 @@ def filters(narrow: bool = False) -> Figure:
         ax.add_patch(Rectangle((-0.5, -0.5), 2, 2, fc="none", ec=rcParams["grid.color"], lw=0.8, clip_on=False))
         ax.set(xticks=(), yticks=(), xlabel=f"{100 * share:.0f} %")
         ax.spines[:].set_visible(False)
+    return figure
+
+
+def growing(narrow: bool = False) -> Figure:
+    """Share of held-out digits read against the size of the canvas, as `benchmarks/growing_images.py` measured it."""
+    measured = json.loads(Path(__file__).with_name("growing_images.json").read_text(encoding="utf-8"))
+    figure = Figure(figsize=(3.58, 5.6) if narrow else (6.7, 3.4), layout="constrained")
+    axes = figure.subplots(2, 1) if narrow else figure.subplots(1, 2, sharey=True)
+    sizes = measured["sizes"]
+    for ax, background in zip(axes, ("blank", "scraps"), strict=True):
+        for pool, name, look in (("class", "class token", "C1s"), ("mean", "mean", "C0o")):
+            runs = [run["asked"] for run in measured["runs"] if (run["background"], run["pool"]) == (background, pool)]
+            for how, line in (("extended", "-"), ("stretched", "--")):
+                columns = list(zip(*(asked[how] for asked in runs), strict=True))
+                mean = [sum(column) / len(column) for column in columns]
+                fill, label = look[:2] if line == "-" else "none", f"{name}, positions {how}"
+                ax.fill_between(sizes, [*map(min, columns)], [*map(max, columns)], color=look[:2], alpha=0.2, lw=0)
+                ax.plot(sizes, mean, look[2] + line, color=look[:2], mfc=fill, ms=5, clip_on=False, label=label)
+        ax.set(title=f"{background} around the digit", ylim=(0, 1.03), xticks=sizes)
+        ax.yaxis.set_major_formatter(lambda share, _: f"{100 * share:.0f} %")
+        if not narrow or ax is axes[-1]:
+            ax.set_xlabel("canvas, pixels along one side")
+    axes[0].set_ylabel("digits read")
+    figure.legend(*axes[-1].get_legend_handles_labels(), loc="outside upper center", ncols=1 if narrow else 2)
     return figure
 
 
