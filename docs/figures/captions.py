@@ -27,16 +27,16 @@ def words(narrow: bool = False) -> Figure:
     c = Canvas(rows * pitch + (16 if narrow else 4), narrow=narrow)
     left = (c.width - columns * side - (columns - 1) * gap) / 2
     for number, picture in enumerate(pictures):
-        said, maps = looked_at(picture)
+        said, maps = _looked_at(picture)
         for index, (word, weights) in enumerate(zip(said, maps, strict=True)):
             row, column = divmod(index, columns)
             x = left + column * (side + gap)
             y = 4 + (row + number * (6 // columns)) * pitch + (12 if narrow else 0) * number
-            shown = panel(c, picture, weights, x, y, side)
+            shown = _panel(c, picture, weights, x, y, side)
             c.text(shown.bottom[0], y + side + 11, "end" if word == "<end>" else word, weight="bold")
             if index < len(picture.corners) and picture.corners[index]:
                 share = weights[picture.cells()[index]].sum()
-                outline(c, picture, index, shown)
+                _outline(c, picture, index, shown)
                 c.text(shown.bottom[0], y + side + 24, f"{100 * share:.0f} % inside", role="weights", size=0.86)
     return c.figure
 
@@ -46,8 +46,8 @@ def grid(narrow: bool = False) -> Figure:
     side = 236.0
     c = Canvas(side + 118 if narrow else side + 26, narrow=narrow)
     x, y = ((c.width - side) / 2 if narrow else 6.0), 22.0
-    pixels = photograph()
-    paint(c, nn.functional.interpolate(pixels[None], (300, 300), mode="area")[0], x, y, side)
+    pixels = _photograph()
+    _paint(c, nn.functional.interpolate(pixels[None], (300, 300), mode="area")[0], x, y, side)
     cell, row, column = side / GRID, 6, 6
     for k in range(GRID + 1):
         c.ax.plot((x + k * cell, x + k * cell), (y, y + side), color=WHITE, lw=0.5, alpha=0.8)
@@ -61,7 +61,7 @@ def grid(narrow: bool = False) -> Figure:
         near, small = Block(12, y + side + 34, 52, 52), 15.0
     else:
         near, small = Block(x + side + 44, y + 22, 78, 78), 15.0
-    paint(c, patch, near.x, near.y, near.w)
+    _paint(c, patch, near.x, near.y, near.w)
     c.ax.add_patch(Rectangle((near.x, near.y), near.w, near.h, fc="none", ec=ink("weights"), lw=1.6, zorder=3))
     start = (corner[0] + cell / 2, corner[1] + cell) if narrow else (corner[0] + cell, corner[1] + cell / 2)
     if narrow:
@@ -88,7 +88,7 @@ def grid(narrow: bool = False) -> Figure:
 
 
 @torch.no_grad()
-def looked_at(picture: Picture) -> tuple[list[str], Tensor]:
+def _looked_at(picture: Picture) -> tuple[list[str], Tensor]:
     """What the shipped reader writes, the end included, and the map of each word, (n_words + 1, 14, 14)."""
     reader = load("captions", device=device())
     said = reader(picture.image).caption.split()
@@ -96,16 +96,16 @@ def looked_at(picture: Picture) -> tuple[list[str], Tensor]:
     return [*said, "<end>"], reader.weights(reader.encode([picture.image]), fed)[0].cpu()
 
 
-def panel(c: Canvas, picture: Picture, weights: Tensor, x: float, y: float, side: float) -> Block:
+def _panel(c: Canvas, picture: Picture, weights: Tensor, x: float, y: float, side: float) -> Block:
     """The picture in ink, and over it the weights as a glow, equally strong at its maximum in every panel."""
-    glow = smooth(weights)
-    lay(c, 0.6 * picture.image[0].numpy(), INK[current_scheme()], x, y, side)
-    lay(c, 0.9 * glow / glow.max(), ink("weights", fill=True), x, y, side)
+    glow = _smooth(weights)
+    _lay(c, 0.6 * picture.image[0].numpy(), INK[current_scheme()], x, y, side)
+    _lay(c, 0.9 * glow / glow.max(), ink("weights", fill=True), x, y, side)
     c.ax.add_patch(Rectangle((x, y), side, side, fc="none", ec=MUTED[current_scheme()], lw=0.8))
     return Block(x, y, side, side)
 
 
-def outline(c: Canvas, picture: Picture, index: int, block: Block) -> None:
+def _outline(c: Canvas, picture: Picture, index: int, block: Block) -> None:
     """The cell of the digit that a word names."""
     at = picture.cells()[index].nonzero()
     (top, left), (bottom, right) = at.min(0).values.tolist(), at.max(0).values.tolist()
@@ -115,7 +115,7 @@ def outline(c: Canvas, picture: Picture, index: int, block: Block) -> None:
     c.ax.add_patch(Rectangle(corner, *size, fc="none", ec=ink("weights"), lw=1.0, ls=(0, (3, 2))))
 
 
-def smooth(weights: Tensor, times: int = 10) -> np.ndarray:
+def _smooth(weights: Tensor, times: int = 10) -> np.ndarray:
     """A map enlarged with a Gaussian of 0.9 positions, so that a few positions look like the region they are."""
     large = weights.repeat_interleave(times, 0).repeat_interleave(times, 1)
     at = torch.arange(-3 * times, 3 * times + 1)
@@ -124,7 +124,7 @@ def smooth(weights: Tensor, times: int = 10) -> np.ndarray:
     return nn.functional.conv2d(large[None, None], kernel[None, None], padding=3 * times)[0, 0].numpy()
 
 
-def lay(c: Canvas, alpha: np.ndarray, color: str, x: float, y: float, side: float) -> None:
+def _lay(c: Canvas, alpha: np.ndarray, color: str, x: float, y: float, side: float) -> None:
     """One color, as opaque as the numbers say."""
     image = np.empty((*alpha.shape, 4))
     image[..., :3], image[..., 3] = to_rgb(color), alpha
@@ -132,7 +132,7 @@ def lay(c: Canvas, alpha: np.ndarray, color: str, x: float, y: float, side: floa
     c.ax.set(xlim=(0, c.width), ylim=(c.height, 0))
 
 
-def photograph() -> Tensor:
+def _photograph() -> Tensor:
     """A square of the photograph, (3, 448, 448), from 0 to 1."""
     from sklearn.datasets import load_sample_image
 
@@ -141,7 +141,7 @@ def photograph() -> Tensor:
     return nn.functional.interpolate(square, (448, 448), mode="bilinear", antialias=True)[0].clamp(0, 1)
 
 
-def paint(c: Canvas, pixels: Tensor, x: float, y: float, side: float) -> None:
+def _paint(c: Canvas, pixels: Tensor, x: float, y: float, side: float) -> None:
     """Pixels (3, height, width) as a square of the canvas."""
     c.ax.imshow(pixels.movedim(0, -1).numpy(), extent=(x, x + side, y + side, y), interpolation="none", aspect="auto")
     c.ax.set(xlim=(0, c.width), ylim=(c.height, 0))
