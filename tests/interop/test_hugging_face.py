@@ -112,6 +112,8 @@ def test_the_same_numbers(kind, attend):
     theirs, given = make(kind), inputs(kind)
     ours = from_hugging_face(theirs, **({"attend": fast_attention} if attend == "fast" else {}))
     assert type(ours) is kind.ours
+    blocks = ours.bert.encoder if kind.ours is BERTPretraining else getattr(ours, "encoder", None) or ours.blocks
+    assert (blocks.layers[1].self_attention.attend is fast_attention) == (attend == "fast")
     with torch.no_grad():
         whole = compare(theirs, ours, given)
         if kind.ours is not ViT:
@@ -193,7 +195,8 @@ def test_there_and_back(kind):
     assert type(back) is type(theirs)
     assert back.state_dict().keys() == theirs.state_dict().keys()
     assert all(torch.equal(back.state_dict()[name], weight) for name, weight in theirs.state_dict().items())
-    compare(back.eval(), ours, given)
+    assert not any(module.training for module in back.modules())
+    compare(back, ours, given)
     again = from_hugging_face(back)
     assert again.state_dict().keys() == ours.state_dict().keys()
     assert all(torch.equal(again.state_dict()[name], weight) for name, weight in ours.state_dict().items())

@@ -246,6 +246,19 @@ def test_the_example_of_the_docstring_runs():
     assert found["translated"].tokens.shape[0] == 3
 
 
+def test_nothing_random_is_drawn():
+    theirs, state = make(), torch.get_rng_state()
+    convert(theirs)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.refusal
+def test_an_attend_that_is_a_class(refuses):
+    words = "attend must be a function or an instance (query, key, value, mask) -> (output, weights), "
+    words += "got the class Linear; make one first: Linear(...)."
+    refuses(lambda: convert(make(), attend=nn.Linear), TypeError, f"from_marian: {words}")
+
+
 def test_dropout_and_mode_are_taken():
     ours = convert(make(dropout=0.25).train())
     assert {module.p for module in ours.modules() if isinstance(module, nn.Dropout)} == {0.25}
