@@ -57,6 +57,8 @@ COMPOSITIONS = {
     "vit",
     "patches",
     "masking",
+    "mamba",
+    "mamba_mixer",
 }
 
 # Stems that are taught on the page of another, which has their figures too.
@@ -74,6 +76,8 @@ PAGE_OF = {
     "patches": "vit",
     "masking": "bert",
     "rollout": "vit",
+    "selective_scan": "mamba",
+    "mamba_mixer": "mamba",
     "hard_attention": "show_attend_tell",
     "doubly_stochastic": "show_attend_tell",
 }

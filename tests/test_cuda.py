@@ -272,6 +272,47 @@ def test_models_and_their_gradients(model, inputs):
         near(weight.grad, gradient)
 
 
+@pytest.mark.parametrize("fast", [False, True], ids=["reference", "fast"])
+def test_mamba_and_its_gradients(fast):
+    from attnref.fast.selective_scan import selective_scan as blocked
+    from attnref.models import Mamba, selective_scan
+
+    torch.manual_seed(0)
+    model = Mamba(9, d_model=8, num_layers=2, d_state=4, scan=blocked if fast else selective_scan).double()
+    tokens, real = torch.randint(9, (3, 20)), padding_mask([20, 17, 1], 20)[:, 0]
+    expected, state = model(tokens, real)
+    expected.sin().sum().backward()
+    gradients = [weight.grad.clone() for weight in model.parameters()]
+    prompt = torch.zeros(2, 1, dtype=torch.long)
+    written = attnref.generate(model.start(), prompt, max_new_tokens=6).tokens
+    model.cuda().zero_grad()
+    found, after = model(tokens.cuda(), real.cuda())
+    near(found, expected)
+    for ours, theirs in zip(
+        torch.utils._pytree.tree_leaves(after), torch.utils._pytree.tree_leaves(state), strict=True
+    ):
+        near(ours, theirs)
+    found.sin().sum().backward()
+    for weight, gradient in zip(model.parameters(), gradients, strict=True):
+        near(weight.grad, gradient)
+    assert torch.equal(attnref.generate(model.start(), prompt.cuda(), max_new_tokens=6).tokens.cpu(), written)
+
+
+@pytest.mark.parametrize("rule", ["euler", "zoh"])
+def test_a_selective_scan(rule):
+    from attnref.fast.selective_scan import selective_scan as blocked
+    from attnref.models import selective_scan
+
+    torch.manual_seed(0)
+    given = torch.randn(2, 20, 3), torch.rand(2, 20, 3), -torch.rand(3, 4), torch.randn(2, 20, 4), torch.randn(2, 20, 4)
+    given = [tensor.double() for tensor in given]
+    expected, state = selective_scan(*given, discretize=rule)
+    for scan in (selective_scan, blocked):
+        found, after = scan(*on_cuda(given), discretize=rule)
+        near(found, expected)
+        near(after, state)
+
+
 def test_what_goes_with_the_models():
     from attnref.models import attention_rollout, doubly_stochastic_loss, hard_attention_loss, mask_tokens
 

@@ -3,9 +3,12 @@
 from attnref.models.bert import BERT, BERTPretraining, BERTScores
 from attnref.models.doubly_stochastic import doubly_stochastic_loss
 from attnref.models.hard_attention import HardScores, hard_attention_loss, moving_average_baseline
+from attnref.models.mamba import Mamba, MambaBlock
+from attnref.models.mamba_mixer import MambaMixer
 from attnref.models.masking import MaskedTokens, mask_tokens
 from attnref.models.patches import PatchEmbedding, resize_positions
 from attnref.models.rollout import attention_rollout
+from attnref.models.selective_scan import selective_scan
 from attnref.models.show_attend_tell import ShowAttendTell
 from attnref.models.vit import ViT
 
@@ -14,6 +17,9 @@ __all__ = [
     "BERTPretraining",
     "BERTScores",
     "HardScores",
+    "Mamba",
+    "MambaBlock",
+    "MambaMixer",
     "MaskedTokens",
     "PatchEmbedding",
     "ShowAttendTell",
@@ -24,4 +30,5 @@ __all__ = [
     "mask_tokens",
     "moving_average_baseline",
     "resize_positions",
+    "selective_scan",
 ]
