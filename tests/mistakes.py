@@ -20,7 +20,9 @@ from planting import ROOT, TESTS, each, outcome
 SAMPLE = {"masks"}  # taken whatever has changed: the planting itself has to work
 SHARED = ("tests/conftest.py", "tests/laws.py", "constraints.txt")  # what all tests stand on
 DAY = 24 * 60 * 60
-OTHERS = [f"transformers.models.{name}.modeling_{name}" for name in ("bert", "gpt2", "marian", "resnet", "vit")]
+OTHERS = [
+    f"transformers.models.{name}.modeling_{name}" for name in ("bert", "gpt2", "mamba", "marian", "resnet", "vit")
+]
 
 
 class Mistake(NamedTuple):

@@ -23,8 +23,8 @@ def from_hugging_face(model: nn.Module, *, attend: Attend = scaled_dot_product_a
 
     Args:
         model: A `BertModel`, `BertForPreTraining`, `BertForMaskedLM`, `ViTModel`, `ViTForImageClassification`,
-            `GPT2Model`, `GPT2LMHeadModel` or `MarianMTModel`.
-        attend: The attention of each head; the fast version, for one.
+            `GPT2Model`, `GPT2LMHeadModel`, `MambaModel`, `MambaForCausalLM` or `MarianMTModel`.
+        attend: The attention of each head; the fast version, for one. Mamba has none.
 
     Returns:
         The same model, with the model's dtype, device, `requires_grad` and `training`. Its `token_mask` is
@@ -74,7 +74,8 @@ def to_hugging_face(model: nn.Module) -> Any:
     """Make transformers' model with copies of the weights of attnref's: `from_hugging_face` the other way.
 
     Args:
-        model: A `BERT`, `BERTPretraining`, `ViT`, `DecoderOnlyTransformer`, or a `Transformer` as `to_marian` takes it.
+        model: A `BERT`, `BERTPretraining`, `ViT`, `DecoderOnlyTransformer`, `Mamba`, or a `Transformer` as `to_marian`
+            takes it.
 
     Returns:
         The model that `to_state_dict` names in `architectures`, with the model's dtype, device, `requires_grad` and

@@ -11,10 +11,16 @@ from attnref.interop._family import Family, without_prefix
 from attnref.interop._names import give, take
 from attnref.interop.bert import BERT_FAMILY
 from attnref.interop.gpt2 import GPT2_FAMILY
+from attnref.interop.mamba import MAMBA_FAMILY
 from attnref.interop.vit import VIT_FAMILY
 from attnref.protocols import Attend
 
-FAMILIES: dict[str, Family] = {"bert": BERT_FAMILY, "vit": VIT_FAMILY, "gpt2": GPT2_FAMILY}  # by `model_type`
+FAMILIES: dict[str, Family] = {  # by `model_type`
+    "bert": BERT_FAMILY,
+    "vit": VIT_FAMILY,
+    "gpt2": GPT2_FAMILY,
+    "mamba": MAMBA_FAMILY,
+}
 
 
 def from_state_dict(
@@ -22,18 +28,18 @@ def from_state_dict(
 ) -> Any:
     """Make attnref's model of a checkpoint: its configuration and its weights by name, as Hugging Face has them.
 
-    Names may have the prefix of a model with a head (`bert.`, `vit.`, `transformer.`) or not. What files carry beside
-    the weights is checked and left out: `position_ids`, GPT-2's causal masks, a second copy of a shared table.
+    Names may have the prefix of a model with a head (`bert.`, `vit.`, `transformer.`, `backbone.`) or not. What files
+    carry beside the weights is checked and left out: `position_ids`, GPT-2's causal masks, a second copy of a table.
 
     Args:
         config: The configuration: `json.load` of `config.json`, or `model.config.to_dict()`. `model_type` is "bert",
-            "vit" or "gpt2".
+            "vit", "gpt2" or "mamba".
         weights: `model.state_dict()`, or what `safetensors.torch.load_file` gives.
-        attend: The attention of each head; the fast version, for one.
+        attend: The attention of each head; the fast version, for one. Mamba has none.
 
     Returns:
-        A `BERT`, `BERTPretraining`, `ViT` or `DecoderOnlyTransformer`, in eval mode, with copies of the weights, in
-        their dtype and on their device. The page on checkpoints has a table of what becomes what.
+        A `BERT`, `BERTPretraining`, `ViT`, `DecoderOnlyTransformer` or `Mamba`, in eval mode, with copies of the
+        weights, in their dtype and on their device. The page on checkpoints has a table of what becomes what.
 
     Raises:
         TypeError: `attend` cannot be called as `(query, key, value, mask)`.
@@ -62,7 +68,7 @@ def to_state_dict(model: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """Give a model's configuration and weights as Hugging Face has them: `from_state_dict` the other way.
 
     Args:
-        model: A `BERT`, `BERTPretraining`, `ViT` or `DecoderOnlyTransformer`.
+        model: A `BERT`, `BERTPretraining`, `ViT`, `DecoderOnlyTransformer` or `Mamba`.
 
     Returns:
         config: What a `config.json` holds.

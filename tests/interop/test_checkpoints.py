@@ -247,8 +247,8 @@ def test_options_left_out_are_hugging_faces_own():
 
 
 REFUSED = {
-    "another kind": (lambda: ({"model_type": "t5"}, {}), "model_type must be one of bert, vit, gpt2, got 't5'."),
-    "no kind": (lambda: ({}, {}), "model_type must be one of bert, vit, gpt2, got none."),
+    "another kind": (lambda: ({"model_type": "t5"}, {}), "model_type must be one of bert, vit, gpt2, mamba, got 't5'."),
+    "no kind": (lambda: ({}, {}), "model_type must be one of bert, vit, gpt2, mamba, got none."),
     "no sizes": (
         lambda: ({"model_type": "gpt2", "n_embd": 8}, {}),
         "the configuration must have vocab_size, n_embd, n_head, n_layer and n_positions, "
@@ -409,7 +409,7 @@ GIVEN = {
     "another class": (
         lambda: TransformerEncoder(**SIZES),
         TypeError,
-        "model must be a BERT, BERTPretraining, ViT or DecoderOnlyTransformer, "
+        "model must be a BERT, BERTPretraining, ViT, DecoderOnlyTransformer or Mamba, "
         "got attnref.transformer.encoder.TransformerEncoder.",
     ),
     "post-norm": (lambda: gpt2(norm="post"), ValueError, "norm must be 'pre', as GPT-2 has it, got 'post'."),

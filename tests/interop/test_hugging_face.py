@@ -342,14 +342,16 @@ TRAIN = "call model.eval() to take the rest."
             lambda: nn.Linear(8, 8),
             TypeError,
             "model must be one of transformers' BertModel, BertForPreTraining, BertForMaskedLM, ViTModel, "
-            "ViTForImageClassification, GPT2Model, GPT2LMHeadModel, MarianMTModel, "
+            "ViTForImageClassification, GPT2Model, GPT2LMHeadModel, MambaModel, "
+            "MambaForCausalLM, MarianMTModel, "
             "got torch.nn.modules.linear.Linear.",
         ),
         (
             lambda: make(KINDS["BertModel"]._replace(name="BertForTokenClassification")),
             TypeError,
             "model must be one of transformers' BertModel, BertForPreTraining, BertForMaskedLM, ViTModel, "
-            "ViTForImageClassification, GPT2Model, GPT2LMHeadModel, MarianMTModel, "
+            "ViTForImageClassification, GPT2Model, GPT2LMHeadModel, MambaModel, "
+            "MambaForCausalLM, MarianMTModel, "
             "got transformers.models.bert.modeling_bert.BertForTokenClassification.",
         ),
         (
