@@ -79,6 +79,7 @@ MEASURED = [
     "growing_images",
     "language_model",
     "luong_scores",
+    "masked_language_model",
     "number_words",
     "pooling",
     "seq2seq_lengths",

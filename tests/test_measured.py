@@ -193,6 +193,58 @@ def test_how_often_a_token_or_a_word_attends_most_to_itself():
         assert f"| {name} | {heads} | {own[f'{kind}_chance']:.2f} |" in page("transformer/language_model.md")
 
 
+def filled(sides, chosen="mixed"):
+    runs = measured("masked_language_model")["runs"]
+    return [run for run in runs if (run["model"], run["chosen"]) == (sides, chosen)]
+
+
+BESIDE = {"counts, none": "counts: no neighbor"}
+BESIDE |= {f"counts, left, {n}": f"counts: {n} left" for n in (1, 2, 3, 4)}
+BESIDE |= {f"counts, both, {n}": f"counts: {n} left, {n} right" for n in (1, 2, 3)}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_table_of_counts_of_neighbors(name):
+    (run,) = filled(name, "")
+    assert f"| {BESIDE[name]} | {run['accuracy']:.3f} | {run['loss']:.3f} |" in page("models/masked_language_model.md")
+
+
+@pytest.mark.parametrize(("sides", "name"), [("both", "both sides"), ("left", "left only")])
+def test_table_of_masked_characters(sides, name):
+    text = page("models/masked_language_model.md")
+    cells = [", ".join(f"{run[what]:.3f}" for run in filled(sides)) for what in ("accuracy", "loss")]
+    assert f"| model, {name}, three seeds | {' | '.join(cells)} |" in text
+    assert f"with **{filled('both')[0]['accuracy']:.3f}**{{ .merit }} right" in text
+
+
+def test_what_is_said_of_masked_characters():
+    both, left = ([run["accuracy"] for run in filled(sides)] for sides in ("both", "left"))
+    assert f"from {mean(left):.2f} to {mean(both):.2f}, with every seed" in page("models/masked_language_model.md")
+    assert max(left) < min(both)
+    accuracy = {name: filled(name, "")[0]["accuracy"] for name in BESIDE}
+    assert accuracy["counts, both, 1"] == pytest.approx(accuracy["counts, left, 3"], abs=0.005)
+    assert accuracy["counts, left, 4"] < min(both) < max(both) < accuracy["counts, both, 2"]
+    assert max(left) < accuracy["counts, left, 3"]
+
+
+def test_what_is_said_of_offsets():
+    """In layer 1 each head looks at one neighbor, in layer 2 all look everywhere; with seed 1 layer 2 finds them."""
+    first, second, third = filled("both")
+    middle = len(first["offsets"][0][0]) // 2
+    assert [head.index(max(head)) - middle for head in first["offsets"][0]] == [-1, 2, 1, -2]
+    assert min(max(head) for head in first["offsets"][0]) > 0.95
+    assert max(max(head) for head in first["offsets"][1]) < 0.07
+    assert sorted(head.index(max(head)) - middle for head in third["offsets"][0]) == [-2, -1, 1, 2]
+    assert {head.index(max(head)) - middle for head in second["offsets"][1] if max(head) > 0.9} == {-1, 1, 2}
+
+
+@pytest.mark.parametrize(("chosen", "name"), [("mixed", "80 % masked, 10 % replaced, 10 % left"), ("masked", "all")])
+def test_table_of_what_is_masked(chosen, name):
+    run = filled("both", chosen)[0]
+    cells = [f"{run[what]:.3f}" for what in ("accuracy", "loss", "visible_accuracy", "visible_loss")]
+    assert f"| {name} | {' | '.join(cells)} |" in page("models/masked_language_model.md")
+
+
 @pytest.mark.parametrize("norm", ["post", "pre"])
 @pytest.mark.parametrize("rising", [False, True])
 def test_table_of_warm_up(norm, rising):

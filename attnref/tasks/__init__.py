@@ -18,6 +18,7 @@ TASKS = (
     "digit_patches",
     "number_words",
     "language_model",
+    "masked_language_model",
     "captions",
     "digits_vit",
 )
@@ -39,6 +40,7 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
             model that was trained the same way without attention. "digit_patches" takes `attend`: "softmax" or
             "efficient". "number_words" takes `positions`: "none" loads the model that was trained the same way without
             positions. "digits_vit" takes `positions`: 0.02 loads the model whose position embeddings started small.
+            "masked_language_model" takes `sides`: "left" loads the model that attends to the left alone.
 
     Returns:
         The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader], for
@@ -46,7 +48,8 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
         [RowReader][attnref.tasks.digit_rows.RowReader], for "digit_patches" a
         [PatchReader][attnref.tasks.digit_patches.PatchReader], for "number_words" a
         [NumberReader][attnref.tasks.number_reader.NumberReader], for "language_model" a
-        [LanguageModel][attnref.tasks.story_model.LanguageModel], for "captions" a
+        [LanguageModel][attnref.tasks.story_model.LanguageModel], for "masked_language_model" a
+        [MaskedLanguageModel][attnref.tasks.masked_model.MaskedLanguageModel], for "captions" a
         [CaptionReader][attnref.tasks.caption_reader.CaptionReader], for "digits_vit" a
         [DigitViT][attnref.tasks.digits_vit.DigitViT].
 

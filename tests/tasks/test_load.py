@@ -20,6 +20,7 @@ from attnref.tasks import (
     digit_patches,
     digit_rows,
     digits_vit,
+    masked_model,
     number_reader,
     story_model,
 )
@@ -33,6 +34,7 @@ READERS = {
     "digit_patches": digit_patches.PatchReader,
     "number_words": number_reader.NumberReader,
     "language_model": story_model.LanguageModel,
+    "masked_language_model": masked_model.MaskedLanguageModel,
     "captions": caption_reader.CaptionReader,
     "digits_vit": digits_vit.DigitViT,
 }
@@ -120,6 +122,8 @@ def test_loads_the_model_that_is_asked_for():
     assert tasks.load("digit_patches", attend="efficient").recipe["attend"] == "efficient"
     assert tasks.load("number_words").recipe["positions"] == "sinusoidal"
     assert tasks.load("number_words", positions="none").recipe["positions"] == "none"
+    assert tasks.load("masked_language_model").recipe["sides"] == "both"
+    assert tasks.load("masked_language_model", sides="left").recipe["sides"] == "left"
     assert tasks.load("digit_rows", size=8, split="images").recipe["size"] == 8
 
 
@@ -144,7 +148,7 @@ def test_refuses_a_device_that_is_not_there():
             lambda: tasks.load("dances"),
             ValueError,
             "attnref.tasks.load: name must be one of 'dates', 'dates_transformer', 'digit_rows', 'digit_patches', "
-            "'number_words', 'language_model', 'captions', 'digits_vit', got 'dances'.",
+            "'number_words', 'language_model', 'masked_language_model', 'captions', 'digits_vit', got 'dances'.",
         ),
         (
             lambda: tasks.load("digit_rows", attend="softmax"),
@@ -196,6 +200,8 @@ def untrained(name):
         return caption_reader.CaptionReader(channels=8, d_h=12)
     if name == "language_model":
         return story_model.LanguageModel("▁abc", [("▁", "a")], d_model=8, num_heads=2, d_ff=4, context=5)
+    if name == "masked_language_model":
+        return masked_model.MaskedLanguageModel(" abc", "left", d_model=8, num_heads=2, d_ff=4, context=5)
     if name == "digits_vit":
         return digits_vit.DigitViT("mean", "linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
     return digit_patches.PatchReader("linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
