@@ -196,6 +196,7 @@ def test_there_and_back(kind):
     assert back.state_dict().keys() == theirs.state_dict().keys()
     assert all(torch.equal(back.state_dict()[name], weight) for name, weight in theirs.state_dict().items())
     assert not any(module.training for module in back.modules())
+    assert getattr(back.get_input_embeddings(), "padding_idx", None) is None  # every token gets its gradient
     compare(back, ours, given)
     again = from_hugging_face(back)
     assert again.state_dict().keys() == ours.state_dict().keys()
