@@ -2,6 +2,7 @@
 
 import ast
 import io
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -38,6 +39,14 @@ def test_what_is_drawn_is_a_figure(script):
     found = [f for f in ast.parse(script.read_bytes()).body if isinstance(f, ast.FunctionDef)]
     returned = {f.name: f.returns and ast.unparse(f.returns) for f in found if f.name in figures.figure_names(script)}
     assert set(returned.values()) <= {"Figure"}, returned
+
+
+@pytest.mark.parametrize("page", sorted((figures.ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
+def test_pictures_of_a_page_are_drawn(page):
+    scripts = figures.SCRIPTS.glob("[!_]*.py")
+    made = {figures.targets(s, n)["light", False].name for s in scripts for n in figures.figure_names(s)}
+    named = re.findall(r"assets/figures/([\w-]+)\.svg", page.read_text(encoding="utf-8"))
+    assert {f"{name}.light.svg" for name in named} <= made
 
 
 @vendored
