@@ -33,7 +33,11 @@ def drawn(*texts, width=3.0, **options):
     return figures.draw(SimpleNamespace(figure=figure), "figure", "light", narrow=False)
 
 
-@pytest.mark.parametrize("script", sorted(figures.SCRIPTS.glob("[!_]*.py")), ids=lambda path: path.stem)
+SCRIPTS = sorted(figures.SCRIPTS.glob("[!_]*.py"))
+DRAWN = {figures.targets(s, name)["light", False].name for s in SCRIPTS for name in figures.figure_names(s)}
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_what_is_drawn_is_a_figure(script):
     """A helper is private, or it would be drawn too."""
     found = [f for f in ast.parse(script.read_bytes()).body if isinstance(f, ast.FunctionDef)]
@@ -43,10 +47,8 @@ def test_what_is_drawn_is_a_figure(script):
 
 @pytest.mark.parametrize("page", sorted((figures.ROOT / "docs").rglob("*.md")), ids=lambda path: path.stem)
 def test_pictures_of_a_page_are_drawn(page):
-    scripts = figures.SCRIPTS.glob("[!_]*.py")
-    made = {figures.targets(s, n)["light", False].name for s in scripts for n in figures.figure_names(s)}
     named = re.findall(r"assets/figures/([\w-]+)\.svg", page.read_text(encoding="utf-8"))
-    assert {f"{name}.light.svg" for name in named} <= made
+    assert {f"{name}.light.svg" for name in named} <= DRAWN
 
 
 @vendored
