@@ -25,7 +25,7 @@ def selective_scan(
 ) -> tuple[Float[Tensor, "batch n d"], Float[Tensor, "batch d d_state"]]:
     """As `attnref.models.selective_scan`, with the exponentials, inputs and outputs of `BLOCK` steps at once.
 
-    Without gradients the memory beside input and output is that of one block, whatever n is.
+    Without gradients the memory beside the input and two copies of the output is that of one block, whatever n is.
 
     Args:
         x: The input, d channels.
@@ -59,8 +59,7 @@ def selective_scan(
             for a_bar_i, added_i in zip(a_bar.unbind(1), added.unbind(1), strict=True):
                 h = torch.addcmul(added_i, a_bar_i, h)
                 states.append(h)
-            outputs.append((torch.stack(states, dim=1) @ cs[..., None]).squeeze(-1))  # (batch, BLOCK, d)
-        y = torch.cat(outputs, dim=1)
-        if d_skip is not None:
-            y = y + d_skip * x
-    return y.to(dtype), h
+            y = (torch.stack(states, dim=1) @ cs[..., None]).squeeze(-1)  # (batch, BLOCK, d)
+            y = y if d_skip is None else y + d_skip * xs
+            outputs.append(y.to(dtype))
+    return torch.cat(outputs, dim=1), h

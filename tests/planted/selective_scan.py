@@ -26,9 +26,9 @@ MISTAKES = {
         ("step size lost", "added = step * xs", "added = xs"),
         ("given state ignored", " if state is None else state", ""),
         ("reads what it writes with", "@ cs[..., None]", "@ bs[..., None]"),
-        ("skip lost", "y = y + d_skip * x", "y = y + x"),
+        ("skip lost", "else y + d_skip * xs", "else y + xs"),
         ("all steps at once", "tensor.split(BLOCK, dim=1)", "tensor.split(tensor.shape[1], dim=1)"),
-        ("not the dtype of x", "return y.to(dtype), h", "return y, h"),
+        ("not the dtype of x", "outputs.append(y.to(dtype))", "outputs.append(y)"),
     ],
     "models/_checks.py": [
         ("any rule passes", '    check_choice(who, "discretize", discretize, ("euler", "zoh"))\n', ""),
