@@ -37,7 +37,7 @@ ALLOWED_IMPORTS: dict[str, tuple[tuple[str, ...], tuple[str, ...] | None]] = {
     "plot": (("_checks", "plot"), ("torch", "numpy", "matplotlib", "cycler")),
     "interop": (
         (*SHARED, *CHAPTERS, "interop"),
-        ("torch", "transformers", "safetensors", "json", "pathlib", "importlib", "types", "re"),
+        ("torch", "transformers", "safetensors", "json", "pathlib", "pickle", "importlib", "types", "re"),
     ),
     "tasks": (("attnref", *SHARED, *CHAPTERS, "fast", "plot", "tasks"), None),
 }

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from attnref._checks import kind_of, listed
+from attnref._checks import has_values, kind_of, listed
 from attnref.attention.multi_head import MultiHeadAttention
 from attnref.interop._names import Match
 from attnref.protocols import Attend
@@ -94,7 +94,8 @@ def without_ties(who: str, weights: Weights, ties: Mapping[str, str]) -> Weights
     for copy, first in ties.items():
         if copy in kept:
             weight = kept.pop(copy)
-            if not torch.equal(kept.setdefault(first, weight), weight):
+            other = kept.setdefault(first, weight)
+            if other is not weight and has_values(weight) and not torch.equal(other, weight):
                 raise ValueError(f"{who}: {copy} must be {first}, since attnref's model has one for both, got two.")
     return kept
 

@@ -81,6 +81,11 @@ def take(who: str, what: str, weights: Mapping[str, Tensor], table: Sequence[Mat
     if any(found.values()):
         given = "; ".join(f"{kind} {', '.join(names)}" for kind, names in found.items() if names)
         raise ValueError(f"{who}: the weights must be those of {what}, got {given}.")
+    first = next(iter(shapes))
+    for name in shapes:
+        if (dtype := weights[name].dtype) != weights[first].dtype or not dtype.is_floating_point:
+            given = f"{dtype} for {name}" + ("" if name == first else f", {weights[first].dtype} for {first}")
+            raise TypeError(f"{who}: the weights must share one floating dtype, got {given}.")
     for match in table:
         weight = weights[match.theirs]
         for name, part in zip(match.ours, match.way.split(weight.detach(), len(match.ours)), strict=True):

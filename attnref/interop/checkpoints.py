@@ -1,18 +1,21 @@
 """Checkpoints on disk, as Hugging Face lays them out, to attnref's models and back, without transformers."""
 
 import json
+import pickle
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from attnref._checks import kind_of
 from attnref.attention.scaled_dot_product import scaled_dot_product_attention
 from attnref.interop._extra import extra
 from attnref.interop.state_dicts import _from, _to
 from attnref.protocols import Attend
 
 SAFE, PICKLED = "model.safetensors", "pytorch_model.bin"
+POINTER = b"version https://git-lfs"  # what `git clone` brings in place of a large file where Git LFS is not installed
 
 
 def load_checkpoint(folder: str | Path, *, attend: Attend = scaled_dot_product_attention) -> Any:
@@ -32,7 +35,9 @@ def load_checkpoint(folder: str | Path, *, attend: Attend = scaled_dot_product_a
     Raises:
         FileNotFoundError: There is no such folder, or it holds no configuration or no weights.
         ModuleNotFoundError: safetensors is not installed, and the weights are in such a file.
-        ValueError: As of `from_state_dict`.
+        TypeError: As of `from_state_dict`.
+        ValueError: As of `from_state_dict`, or a file cannot be read: it is cut short, or no JSON, or holds a pickled
+            model in place of tensors.
 
     Examples:
         >>> import tempfile
@@ -54,7 +59,7 @@ def load_checkpoint(folder: str | Path, *, attend: Attend = scaled_dot_product_a
     who, folder = "load_checkpoint", Path(folder)
     if not (folder / "config.json").is_file():
         raise FileNotFoundError(f"{who}: '{folder}' must be a folder with a config.json, got none.")
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = _json(who, folder / "config.json")
     return _from(who, config, _read(who, folder), attend)
 
 
@@ -97,7 +102,9 @@ def _read(who: str, folder: Path) -> dict[str, Tensor]:
 
 def _several(who: str, index: Path) -> dict[str, Tensor]:
     """The weights of several files, each from the one that the index names."""
-    where = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+    where = _json(who, index).get("weight_map")
+    if not isinstance(where, dict) or not all(isinstance(name, str) for name in where.values()):
+        raise ValueError(f"{who}: '{index}' must have a weight_map of names to files, got {kind_of(where)}.")
     found: dict[str, Tensor] = {}
     for name in sorted(set(where.values())):
         path = index.parent / Path(name).name  # beside the index, wherever that says
@@ -108,6 +115,29 @@ def _several(who: str, index: Path) -> dict[str, Tensor]:
 
 
 def _one(who: str, path: Path) -> dict[str, Tensor]:
-    if path.suffix == ".bin":
-        return torch.load(path, map_location="cpu", weights_only=True)
-    return extra(who, "safetensors.torch").load_file(path)
+    """The weights of one file."""
+    with path.open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            hint = "; fetch the file itself: git lfs pull"
+            raise ValueError(f"{who}: '{path}' must hold weights, got a pointer of Git LFS{hint}.")
+    pickled = path.suffix == ".bin"
+    library = None if pickled else extra(who, "safetensors.torch")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True) if library is None else library.load_file(path)
+    except pickle.UnpicklingError as error:
+        given = "other things, or no pickle; they are not run (weights_only=True)"
+        raise ValueError(f"{who}: '{path}' must hold tensors alone, got {given}.") from error
+    except Exception as error:  # safetensors and torch have many kinds for a file that is cut short
+        given = f"a file that cannot be read ({type(error).__name__}); it may be cut short"
+        raise ValueError(f"{who}: '{path}' must hold weights, got {given}.") from error
+
+
+def _json(who: str, path: Path) -> dict[str, Any]:
+    """What a file with a JSON object holds."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # no JSON, or no text
+        raise ValueError(f"{who}: '{path}' must hold JSON, got a file that is none: {error}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{who}: '{path}' must hold a JSON object, got {kind_of(content)}.")
+    return content

@@ -83,7 +83,8 @@ def to_hugging_face(model: nn.Module) -> Any:
 
     Raises:
         TypeError: The model is of another class.
-        ValueError: It has what its counterpart has not, as of `to_state_dict`.
+        ValueError: It has what its counterpart has not, as of `to_state_dict`, or lacks what that has: a
+            `BERTPretraining` with the next-sentence head has a pooler, one without it has none.
         ModuleNotFoundError: transformers is not installed.
 
     Examples:
@@ -106,9 +107,16 @@ def to_hugging_face(model: nn.Module) -> Any:
     options = {"add_pooling_layer": "pooler.dense.weight" in weights} if kind.__name__ in POOLED else {}
     with torch.random.fork_rng(devices=[]):  # its first weights are drawn, and replaced
         theirs = kind(kind.config_class(**config), **options)
-    for name, _ in list(theirs.named_parameters()):
+    named = {name: family.on_disk(name) for name, _ in theirs.named_parameters()}
+    missing = [name for name in named.values() if name not in weights]
+    left = [name for name in weights if name not in named.values()]
+    if missing or left:
+        given = "; ".join(f"{what} {', '.join(n)}" for what, n in (("missing", missing), ("left over", left)) if n)
+        raise ValueError(f"{who}: the weights must be those of a {kind.__name__}, got {given}.")
+    for name, on_disk in named.items():
         inside, _, own = name.rpartition(".")
-        weight = weights[family.on_disk(name)]
+        weight = weights[on_disk]
         setattr(theirs.get_submodule(inside), own, nn.Parameter(weight.detach(), weight.requires_grad))
     theirs.tie_weights()
+    theirs.to(next(iter(weights.values())).device)  # position numbers and the like, which are no weights
     return theirs.train(model.training)

@@ -42,7 +42,8 @@ def from_state_dict(
         weights, in their dtype and on their device. The page on checkpoints has a table of what becomes what.
 
     Raises:
-        TypeError: `attend` cannot be called as `(query, key, value, mask)`.
+        TypeError: `attend` cannot be called as `(query, key, value, mask)`, the configuration or the weights are no
+            mappings, or the weights no tensors of one floating dtype.
         ValueError: The configuration has what attnref's has not, or weights are missing, left over or misshapen: all
             are named, a misshapen one with both shapes.
 
@@ -96,7 +97,8 @@ def to_state_dict(model: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 def _from(who: str, config: Mapping[str, Any], weights: Mapping[str, Tensor], attend: Attend) -> Any:
     check_attend(who, attend, optional=False)
-    family = FAMILIES.get(config.get("model_type", ""))
+    _check(who, config, weights)
+    family = next((family for kind, family in FAMILIES.items() if kind == config.get("model_type")), None)
     if family is None:
         given = repr(config["model_type"]) if "model_type" in config else "none"
         raise ValueError(f"{who}: model_type must be one of {', '.join(FAMILIES)}, got {given}.")
@@ -104,6 +106,18 @@ def _from(who: str, config: Mapping[str, Any], weights: Mapping[str, Tensor], at
     ours, found = family.build(who, config, without_prefix(named, family.prefix), attend)
     take(who, family.what, found, family.table(ours), ours)
     return ours.eval()
+
+
+def _check(who: str, config: object, weights: object) -> None:
+    """A configuration and weights are mappings, and each weight is a tensor."""
+    for name, given, method in (("config", config, "to_dict"), ("weights", weights, "state_dict")):
+        if not isinstance(given, Mapping):
+            hint = f"; pass its .{method}()" if hasattr(given, method) else ""
+            raise TypeError(f"{who}: {name} must be a mapping, got {kind_of(given)}{hint}.")
+    assert isinstance(weights, Mapping)
+    for name, weight in weights.items():
+        if not isinstance(weight, Tensor):
+            raise TypeError(f"{who}: weights must be tensors, got {kind_of(weight)} for {name}.")
 
 
 def _to(who: str, model: nn.Module) -> tuple[dict[str, Any], dict[str, Tensor]]:

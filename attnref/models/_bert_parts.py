@@ -72,7 +72,10 @@ class MaskedHead(nn.Module):
 
 
 def draw_as_bert(*modules: nn.Module | None) -> None:
-    """Draw weights anew as BERT's code does: matrices with a standard deviation of 0.02, biases zero, norms one."""
+    """Draw weights anew as Hugging Face's BERT: matrices normal, of standard deviation 0.02, biases zero, norms one.
+
+    BERT's own code cuts the normal distribution off at two standard deviations.
+    """
     for part in (part for module in modules if module is not None for part in module.modules()):
         if isinstance(part, nn.Linear | nn.Embedding):
             nn.init.normal_(part.weight, std=0.02)

@@ -51,7 +51,7 @@ class BERT(nn.Module):
     Source:
         Devlin et al. 2018, *BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding*,
         [arXiv:1810.04805](https://arxiv.org/abs/1810.04805), section 3 and figure 2; sizes of section 3, dropout of
-        appendix A.2. What the paper leaves out (the normalized sum, norm_eps, how weights are drawn) is that of
+        appendix A.2. What the paper leaves out (the normalized sum, norm_eps) is that of
         [its code](https://github.com/google-research/bert/blob/master/modeling.py).
     """
 

@@ -4,6 +4,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from attnref._checks import check_axes, check_floating
+from attnref._numerics import at_least_float32
 from attnref.sequence._checks import check_token_mask
 
 
@@ -47,4 +48,5 @@ def doubly_stochastic_loss(
 
     if token_mask is not None:
         weights = weights.masked_fill(~token_mask[..., None], 0.0)
-    return (1 - weights.sum(1)).square().sum(-1).mean()
+    shares = at_least_float32(weights).sum(1)  # (batch, n_k)
+    return (1 - shares).square().sum(-1).mean().to(weights.dtype)

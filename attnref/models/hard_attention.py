@@ -1,12 +1,14 @@
 """Hard attention: look at one position, drawn by its weight, and learn by reward (Xu et al. 2015, section 4.1)."""
 
+import math
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from attnref._checks import check_axes, check_floating, check_range, check_same_size, check_tensor
+from attnref._checks import check_axes, check_floating, check_range, check_same_size, check_tensor, kind_of, shape_of
+from attnref._numerics import at_least_float32
 from attnref.models._choose import check_chosen
 from attnref.sequence._checks import check_number, check_token_mask
 
@@ -61,9 +63,10 @@ def hard_attention_loss(
         The mean over the batch, to be minimized.
 
     Raises:
-        TypeError: The first two are not of one floating dtype, the positions are not integers, or a setting is not a
-            number.
-        ValueError: The shapes do not agree, a position is outside the grid, or a setting is below zero.
+        TypeError: The first two are not of one floating dtype, the positions are not integers, or the baseline or a
+            setting is not a number.
+        ValueError: The shapes do not agree, a position is outside the grid, the baseline is not one number, or a
+            setting is below zero.
 
     Examples:
         >>> import torch
@@ -88,13 +91,17 @@ def hard_attention_loss(
     check_range(who, "chosen", chosen, weights.shape[-1] - 1, "0 and n_k - 1")
     check_token_mask(who, "token_mask", token_mask, weights)
     check_number(who, 0, reinforce=reinforce, entropy=entropy)
+    _check_baseline(who, baseline)
 
+    dtype = torch.promote_types(log_likelihood.dtype, weights.dtype)  # they differ under autocast alone
+    log_likelihood, weights = at_least_float32(log_likelihood), at_least_float32(weights)
+    if token_mask is not None:
+        weights = weights.masked_fill(~token_mask[..., None], 1.0)  # whatever is drawn is certain, and not varied
     probability = weights.take_along_dim(chosen.long()[..., None], dim=-1)[..., 0]  # (batch, n_q), of what was drawn
     spread = -(weights * weights.clamp_min(torch.finfo(weights.dtype).tiny).log()).sum(-1)  # the entropy of each draw
-    if token_mask is not None:
-        probability, spread = probability.masked_fill(~token_mask, 1.0), spread.masked_fill(~token_mask, 0.0)
     reward = (log_likelihood - baseline).detach()
-    return -(log_likelihood + reinforce * reward * probability.log().sum(1) + entropy * spread.sum(1)).mean()
+    loss = -(log_likelihood + reinforce * reward * probability.log().sum(1) + entropy * spread.sum(1)).mean()
+    return loss.to(dtype)
 
 
 def moving_average_baseline(
@@ -115,8 +122,8 @@ def moving_average_baseline(
         The new one, without a graph.
 
     Raises:
-        TypeError: The log-likelihoods are not floating point, or decay is not a number.
-        ValueError: The log-likelihoods are not (batch,), or decay is not from 0 to 1.
+        TypeError: The log-likelihoods are not floating point, or baseline or decay is not a number.
+        ValueError: The log-likelihoods are not (batch,), the baseline is not one number, or decay is not from 0 to 1.
 
     Examples:
         >>> import torch
@@ -132,5 +139,18 @@ def moving_average_baseline(
     check_axes(who, "log_likelihood", log_likelihood, "(batch,)", exactly=1)
     check_floating(who, log_likelihood=log_likelihood)
     check_number(who, 0, 1, decay=decay)
+    _check_baseline(who, baseline)
 
     return decay * baseline + (1 - decay) * log_likelihood.detach().mean()
+
+
+def _check_baseline(who: str, baseline: float | Tensor) -> None:
+    """One number for the whole batch: another shape would be broadcast against the batch without an error."""
+    if isinstance(baseline, Tensor):
+        check_floating(who, baseline=baseline)
+        if baseline.ndim > 0:
+            raise ValueError(f"{who}: baseline must be one number, got shape {shape_of(baseline)}.")
+    elif isinstance(baseline, bool) or not isinstance(baseline, int | float):
+        raise TypeError(f"{who}: baseline must be a number, got {kind_of(baseline)}.")
+    elif not math.isfinite(baseline):
+        raise ValueError(f"{who}: baseline must be finite, got {baseline}.")

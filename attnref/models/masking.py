@@ -1,13 +1,13 @@
 """The masking that BERT is trained on: tokens are chosen, and most of them masked (Devlin et al. 2018, section 3.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from attnref._checks import check_at_least
+from attnref._checks import check_at_least, kind_of
 from attnref.sequence._checks import check_generator, check_number, check_token, check_token_mask, check_tokens
 
 
@@ -63,7 +63,8 @@ def mask_tokens(
         chosen: True = a token to be predicted, whether it was masked, replaced or left.
 
     Raises:
-        TypeError: The tokens are not integers, the token mask is not bool, or a setting is not a number.
+        TypeError: The tokens are not integers, the token mask is not bool, a setting is not a number, or `special`
+            no sequence of ints.
         ValueError: Tokens or token mask are of the wrong shape or on the wrong device, a token is outside the
             vocabulary, a setting is not a probability, or `masked` and `random` sum to more than one.
 
@@ -117,6 +118,8 @@ def _check(
     check_tokens("mask_tokens", "tokens", tokens, vocab_size)
     check_token_mask("mask_tokens", "token_mask", token_mask, tokens)
     check_token("mask_tokens", "mask_token", mask_token, vocab_size)
+    if not isinstance(special, Iterable):
+        raise TypeError(f"mask_tokens: special must be a sequence of tokens, got {kind_of(special)}; pass [{special}].")
     for token in special:
         check_token("mask_tokens", "special", token, vocab_size)
     if generator is not None:

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from attnref._checks import check_axes, check_floating, kind_of, shape_of
-from attnref._numerics import at_least_float32
+from attnref._numerics import at_least_float32, autocast_off
 
 
 def attention_rollout(weights: Sequence[Float[Tensor, "*batch h n n"]]) -> Float[Tensor, "*batch n n"]:
@@ -50,11 +50,12 @@ def attention_rollout(weights: Sequence[Float[Tensor, "*batch h n n"]]) -> Float
     _check_weights(weights)
 
     rollout = None
-    for of_layer in weights:
-        mixed = at_least_float32(of_layer).mean(dim=-3)  # (..., n, n)
-        mixed = 0.5 * mixed + 0.5 * torch.eye(mixed.shape[-1], dtype=mixed.dtype, device=mixed.device)
-        mixed = mixed / mixed.sum(dim=-1, keepdim=True)
-        rollout = mixed if rollout is None else mixed @ rollout
+    with autocast_off(weights[0]):
+        for of_layer in weights:
+            mixed = at_least_float32(of_layer).mean(dim=-3)  # (..., n, n)
+            mixed = 0.5 * mixed + 0.5 * torch.eye(mixed.shape[-1], dtype=mixed.dtype, device=mixed.device)
+            mixed = mixed / mixed.sum(dim=-1, keepdim=True)
+            rollout = mixed if rollout is None else mixed @ rollout
     assert rollout is not None
     return rollout.to(weights[0].dtype)
 
@@ -70,7 +71,7 @@ def _check_weights(weights: object) -> None:
     named = {f"weights[{number}]": of_layer for number, of_layer in enumerate(weights)}
     for name, of_layer in named.items():
         check_axes(who, name, of_layer, form, at_least=3)
-        if of_layer.shape[-1] != of_layer.shape[-2]:
+        if of_layer.shape[-1] != of_layer.shape[-2] or of_layer.shape[-3] == 0:
             raise ValueError(f"{who}: {name} must be {form}, got shape {shape_of(of_layer)}.")
         if of_layer.shape != weights[0].shape:
             given = f"weights[0] {shape_of(weights[0])}, {name} {shape_of(of_layer)}"

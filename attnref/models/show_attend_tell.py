@@ -179,6 +179,8 @@ class ShowAttendTell(nn.Module):
         choose = chooser(who, features, None, generator) if hard else None
 
         def step(token: Tensor, state: State, features: Tensor, keys: Tensor) -> tuple[Tensor, State]:
+            check_tokens(who, "tokens", token[:, None], self.decoder.embedding.num_embeddings)
+            check_same_size(who, "batch", tokens=(token, 0), features=(features, 0))
             x = self.decoder.embedding(token)
             hidden, context, state, *_ = self.decoder.step(x, state, features, keys, choose)
             return self.decoder.logits(x, hidden, context), state
@@ -211,7 +213,7 @@ class ShowAttendTell(nn.Module):
         decoder = self.decoder
         check_tokens(who, "captions", captions, decoder.embedding.num_embeddings)
         features = self._grid(who, images)
-        check_same_size(who, "batch", images=(features, 0), captions=(captions, 0))
+        check_same_size(who, "batch", features=(features, 0), captions=(captions, 0))
 
         keys, state = decoder.key_proj(features), decoder.start(features)  # the keys are projected once
         embedded, steps = decoder.embedding(captions), []

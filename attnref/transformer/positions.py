@@ -227,7 +227,7 @@ class LearnedPositions(nn.Module):
         return x + self.weight[offset : offset + n]
 
     def reset_parameters(self) -> None:
-        """Draw the vectors anew: normal, of standard deviation 0.02, as the code of BERT and GPT-2."""
+        """Draw the vectors anew: normal, of standard deviation 0.02, as Hugging Face's BERT and GPT-2."""
         nn.init.normal_(self.weight, std=0.02)
 
 

@@ -10,7 +10,14 @@ import attnref.interop
 from attnref import DecoderOnlyTransformer, TransformerEncoder
 from attnref.attention.luong import LuongAttention
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fast_attention
-from attnref.interop import from_state_dict, load_checkpoint, save_checkpoint, to_state_dict
+from attnref.interop import (
+    from_hugging_face,
+    from_state_dict,
+    load_checkpoint,
+    save_checkpoint,
+    to_hugging_face,
+    to_state_dict,
+)
 from attnref.models import BERT, BERTPretraining, ViT
 
 safetensors = pytest.importorskip("safetensors.torch")
@@ -157,7 +164,7 @@ def test_a_pickled_file_runs_nothing(tmp_path):
     save_checkpoint(gpt2(), tmp_path)
     (tmp_path / "model.safetensors").unlink()
     torch.save({"wte.weight": Bad()}, tmp_path / "pytorch_model.bin")
-    with pytest.raises(Exception, match="weights_only"):
+    with pytest.raises(ValueError, match="weights_only"):
         load_checkpoint(tmp_path)
 
 
@@ -487,6 +494,125 @@ def test_refusals_of_folders(refuses, tmp_path):
     index.unlink()
     words = f"'{tmp_path}' must hold model.safetensors or pytorch_model.bin, or an index of several, got none."
     refuses(lambda: load_checkpoint(tmp_path), FileNotFoundError, f"load_checkpoint: {words}")
+
+
+CUT = "must hold weights, got a file that cannot be read ({}); it may be cut short."
+TENSORS_ALONE = "must hold tensors alone, got other things, or no pickle; they are not run (weights_only=True)."
+SPOILT = {
+    "model.safetensors": {
+        "cut short": (lambda path: path.write_bytes(path.read_bytes()[:-9]), CUT.format("SafetensorError")),
+        "empty": (lambda path: path.write_bytes(b""), CUT.format("SafetensorError")),
+        "a pointer": (
+            lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+            "must hold weights, got a pointer of Git LFS; fetch the file itself: git lfs pull.",
+        ),
+    },
+    "config.json": {
+        "no JSON": (
+            lambda path: path.write_text('{"model_type": '),
+            "must hold JSON, got a file that is none: Expecting value: line 1 column 16 (char 15).",
+        ),
+        "a list": (lambda path: path.write_text("[]"), "must hold a JSON object, got list."),
+    },
+    "model.safetensors.index.json": {
+        "no map": (lambda path: path.write_text("{}"), "must have a weight_map of names to files, got NoneType."),
+        "a list": (lambda path: path.write_text("[]"), "must hold a JSON object, got list."),
+    },
+    "pytorch_model.bin": {
+        "cut short": (lambda path: path.write_bytes(b""), CUT.format("EOFError")),
+        "no pickle": (lambda path: path.write_bytes(b"weights"), TENSORS_ALONE),
+        "a whole model": (lambda path: torch.save(gpt2(), path), TENSORS_ALONE),
+        "a pointer": (
+            lambda path: path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"),
+            "must hold weights, got a pointer of Git LFS; fetch the file itself: git lfs pull.",
+        ),
+    },
+}
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(("name", "how"), [(name, how) for name, ways in SPOILT.items() for how in ways])
+def test_refusals_of_spoilt_files(refuses, name, how, tmp_path):
+    spoil, words = SPOILT[name][how]
+    save_checkpoint(gpt2(), tmp_path)
+    if name not in ("model.safetensors", "config.json"):
+        (tmp_path / "model.safetensors").unlink()
+    spoil(tmp_path / name)
+    refuses(lambda: load_checkpoint(tmp_path), ValueError, f"load_checkpoint: '{tmp_path / name}' {words}")
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [([1, 2], "weights must be a mapping, got list."), ({"model": {}}, "weights must be tensors, got dict for model.")],
+)
+def test_refusals_of_what_a_pickled_file_holds(refuses, content, words, tmp_path):
+    save_checkpoint(gpt2(), tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(content, tmp_path / "pytorch_model.bin")
+    refuses(lambda: load_checkpoint(tmp_path), TypeError, f"load_checkpoint: {words}")
+
+
+KINDS = {
+    "no configuration": (lambda c, w: (None, w), "config must be a mapping, got NoneType."),
+    "a configuration of transformers": (
+        lambda c, w: (pytest.importorskip("transformers").GPT2Config(), w),
+        "config must be a mapping, got transformers.models.gpt2.configuration_gpt2.GPT2Config; pass its .to_dict().",
+    ),
+    "a model": (
+        lambda c, w: (c, torch.nn.Linear(2, 2)),
+        "weights must be a mapping, got torch.nn.modules.linear.Linear; pass its .state_dict().",
+    ),
+    "arrays": (
+        lambda c, w: (c, {name: weight.detach().numpy() for name, weight in w.items()}),
+        "weights must be tensors, got numpy.ndarray for transformer.wte.weight.",
+    ),
+    "whole numbers": (
+        lambda c, w: (c, {name: weight.detach().to(torch.int8) for name, weight in w.items()}),
+        "the weights must share one floating dtype, got torch.int8 for wte.weight.",
+    ),
+    "two dtypes": (
+        lambda c, w: (c, {**w, "transformer.wpe.weight": w["transformer.wpe.weight"].half()}),
+        "the weights must share one floating dtype, got torch.float16 for wpe.weight, torch.float32 for wte.weight.",
+    ),
+}
+
+
+@pytest.mark.refusal
+@pytest.mark.parametrize("what", KINDS)
+def test_refusals_of_kinds(refuses, what):
+    change, words = KINDS[what]
+    refuses(lambda: from_state_dict(*change(*to_state_dict(gpt2()))), TypeError, f"from_state_dict: {words}")
+
+
+@pytest.mark.parametrize("number", [torch.nan, 1.0])
+def test_a_table_is_the_same_as_itself(number):
+    pytest.importorskip("transformers")
+    theirs = to_hugging_face(gpt2()).eval()
+    torch.nn.init.constant_(theirs.transformer.wte.weight, number)
+    assert from_hugging_face(theirs).embed.tokens.weight.isnan().all() == (number != number)
+    assert {weight.device.type for weight in from_hugging_face(theirs.to("meta")).parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("make", [bert, masked, vit, gpt2])
+def test_buffers_are_on_the_device_of_the_weights(make):
+    pytest.importorskip("transformers")
+    theirs = to_hugging_face(make().to("meta"))
+    assert {tensor.device.type for tensor in (*theirs.parameters(), *theirs.buffers())} == {"meta"}
+
+
+@pytest.mark.refusal
+def test_a_pooler_is_neither_lost_nor_made_up(refuses):
+    pytest.importorskip("transformers")
+    alone = BERTPretraining(bert())
+    alone.next_proj = None
+    words = "got left over bert.pooler.dense.weight, bert.pooler.dense.bias."
+    rule = "to_hugging_face: the weights must be those of a"
+    refuses(lambda: to_hugging_face(alone), ValueError, f"{rule} BertForMaskedLM, {words}")
+    lacking = BERTPretraining(bert())
+    lacking.bert.pooler = None
+    words = "got missing bert.pooler.dense.weight, bert.pooler.dense.bias."
+    refuses(lambda: to_hugging_face(lacking), ValueError, f"{rule} BertForPreTraining, {words}")
 
 
 @pytest.mark.refusal

@@ -77,3 +77,10 @@ def test_padding_changes_nothing():
 )
 def test_refusals(refuses, call, error, words):
     refuses(call, error, f"doubly_stochastic_loss: {words}")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_is_rounded_once(dtype):
+    weights = torch.randn(2, 200, 6, generator=torch.Generator().manual_seed(0)).softmax(-1).to(dtype)
+    exact = doubly_stochastic_loss(weights.double())
+    torch.testing.assert_close(doubly_stochastic_loss(weights), exact.to(dtype), rtol=0, atol=0)

@@ -179,6 +179,22 @@ def test_padding_changes_nothing():
     assert with_zero.grad[~MASK].eq(0).all()
 
 
+def test_padding_may_hold_anything():
+    odd = WEIGHTS.masked_fill(~MASK[..., None], torch.nan).requires_grad_()
+    loss = hard_attention_loss(LOG_P, odd, CHOSEN, MASK, entropy=0.5)
+    torch.testing.assert_close(loss, hard_attention_loss(LOG_P, WEIGHTS, CHOSEN, MASK, entropy=0.5))
+    loss.backward()
+    assert odd.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16], ids=str)
+def test_half_precision_is_rounded_once(dtype):
+    log_p, weights = LOG_P.to(dtype), WEIGHTS.to(dtype)
+    found = hard_attention_loss(log_p, weights, CHOSEN, baseline=-1.0, entropy=0.5)
+    exact = hard_attention_loss(log_p.double(), weights.double(), CHOSEN, baseline=-1.0, entropy=0.5)
+    assert torch.equal(found, exact.to(dtype))
+
+
 @given(st.lists(st.floats(-50, 0), min_size=1, max_size=5), st.floats(-50, 0), st.floats(0, 1))
 def test_baseline_agrees_with_oracle(values, baseline, decay):
     log_p = torch.tensor(values, dtype=torch.float64)
@@ -248,6 +264,26 @@ def test_the_baseline_forgets_by_a_tenth_and_keeps_no_graph():
             TypeError,
             "entropy must be a number, got str.",
         ),
+        (
+            lambda: hard_attention_loss(LOG_P, WEIGHTS, CHOSEN, baseline=LOG_P[:, None]),
+            ValueError,
+            "baseline must be one number, got shape (3, 1).",
+        ),
+        (
+            lambda: hard_attention_loss(LOG_P, WEIGHTS, CHOSEN, baseline=torch.tensor(1)),
+            TypeError,
+            "baseline must be floating point, got baseline torch.int64.",
+        ),
+        (
+            lambda: hard_attention_loss(LOG_P, WEIGHTS, CHOSEN, baseline=None),
+            TypeError,
+            "baseline must be a number, got NoneType.",
+        ),
+        (
+            lambda: hard_attention_loss(LOG_P, WEIGHTS, CHOSEN, baseline=float("nan")),
+            ValueError,
+            "baseline must be finite, got nan.",
+        ),
     ],
 )
 def test_refusals(refuses, call, error, words):
@@ -272,6 +308,11 @@ def test_refusals(refuses, call, error, words):
             lambda: moving_average_baseline(0.0, CHOSEN[:, 0]),
             TypeError,
             "log_likelihood must be floating point, got log_likelihood torch.int64.",
+        ),
+        (
+            lambda: moving_average_baseline(LOG_P, LOG_P),
+            ValueError,
+            "baseline must be one number, got shape (3,).",
         ),
     ],
 )

@@ -231,6 +231,11 @@ TOKENS = torch.zeros(2, 3, dtype=torch.long)
             ValueError,
             "special must lie between 0 and vocab_size - 1=999, got -100.",
         ),
+        (
+            lambda: masked(TOKENS, special=2),
+            TypeError,
+            "special must be a sequence of tokens, got int; pass [2].",
+        ),
         (lambda: masked(TOKENS, vocab_size=0), ValueError, "vocab_size must be at least 1, got 0."),
         (
             lambda: masked(TOKENS, token_mask=TOKENS),

@@ -28,6 +28,13 @@ def test_many_layers_are_rounded_once(dtype):
     torch.testing.assert_close(attention_rollout(weights).double(), exact, rtol=torch.finfo(dtype).eps, atol=0)
 
 
+def test_autocast_does_not_round():
+    weights = weights_of(40, n=3, dtype=torch.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = attention_rollout(weights)
+    assert torch.equal(found, attention_rollout(weights))
+
+
 @given(
     batch=st.lists(st.integers(0, 2), max_size=2),
     num_layers=st.integers(1, 4),
@@ -123,6 +130,7 @@ FORM = "(..., h, n, n)"
         (torch.ones(3, 2, 4, 4), TypeError, f"weights must be a list of {FORM}, one for each layer, got torch.Tensor."),
         ([], ValueError, "weights must hold at least one layer, got none."),
         ([torch.ones(4, 4)], ValueError, f"weights[0] must be {FORM}, got shape (4, 4)."),
+        ([torch.ones(0, 4, 4)], ValueError, f"weights[0] must be {FORM}, got shape (0, 4, 4)."),
         ([torch.ones(2, 4, 4), torch.ones(2, 4, 5)], ValueError, f"weights[1] must be {FORM}, got shape (2, 4, 5)."),
         (
             [torch.ones(2, 4, 4), torch.ones(1, 2, 4, 4)],

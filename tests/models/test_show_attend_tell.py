@@ -452,7 +452,8 @@ RULE = "(query, key, value, mask) -> (output, weights)"
         (
             lambda: make()(GRID[:1], CAPTIONS),
             ValueError,
-            "images and captions must agree in batch, got images (1, 4, 6) with batch=1, captions (2, 3) with batch=2.",
+            "features and captions must agree in batch, "
+            "got features (1, 4, 6) with batch=1, captions (2, 3) with batch=2.",
         ),
         (
             lambda: make(attend=lambda query, key, value, mask=None: value)(GRID, CAPTIONS),
@@ -533,6 +534,22 @@ def test_refusals_of_hard_attention(refuses, call, error, words):
             partial(make().start, GRID, generator=torch.Generator()),
             ValueError,
             "generator needs hard=True, got hard=False: soft attention draws nothing.",
+        ),
+        (
+            lambda: make().start(GRID).read(CAPTIONS.float()),
+            TypeError,
+            "tokens must hold tokens as int32 or int64, got torch.float32.",
+        ),
+        (
+            lambda: make().start(GRID).read(CAPTIONS + 9),
+            ValueError,
+            f"tokens must lie between 0 and vocab_size - 1=8, got {int(CAPTIONS[:, 0].min()) + 9} to "
+            f"{int(CAPTIONS[:, 0].max()) + 9}.",
+        ),
+        (
+            lambda: make().start(GRID).read(CAPTIONS[:1]),
+            ValueError,
+            "tokens and features must agree in batch, got tokens (1,) with batch=1, features (2, 4, 6) with batch=2.",
         ),
     ],
 )

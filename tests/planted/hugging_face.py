@@ -9,6 +9,8 @@ MISTAKES = {
         ("missing passes", "if name not in weights],", "if False],"),
         ("left over passes", "for name in weights if name not in wanted),", "for name in weights if False),"),
         ("misshapen passes", "if name in weights and weights[name].shape != shape", "if False"),
+        ("whole numbers pass", " or not dtype.is_floating_point:", ":"),
+        ("several dtypes pass", ".dtype) != weights[first].dtype or not", ".dtype) != dtype or not"),
         ("not copied", "part.clone(memory_format=torch.contiguous_format)", "part"),
         (
             "not copied on the way back",
@@ -31,12 +33,9 @@ MISTAKES = {
         ("activations not checked", "if given not in ACTIVATIONS:", "if False:"),
         ("prefix kept", "name.removeprefix(prefix) for name", "name for name"),
         ("second name without prefix lost", "name if name != short and short in weights else short", "short"),
-        ("second table passes", "if not torch.equal(kept.setdefault(first, weight), weight):", "if False:"),
-        (
-            "the other name of a table lost",
-            "kept.setdefault(first, weight), weight)",
-            "kept.get(first, weight), weight)",
-        ),
+        ("second table passes", "and not torch.equal(other, weight):", "and False:"),
+        ("a table compared with itself", "if other is not weight and", "if"),
+        ("the other name of a table lost", "kept.setdefault(first, weight)", "kept.get(first, weight)"),
         ("buffers left over", "if re.fullmatch(pattern, name) and not is_so(kept.pop(name)):", "if False:"),
         ("buffers not checked", "and not is_so(kept.pop(name)):", "and kept.pop(name) is None:"),
         (

@@ -59,6 +59,7 @@ MISTAKES = {
         ("token mask not checked", '    check_token_mask("mask_tokens", "token_mask", token_mask, tokens)\n', ""),
         ("mask token not checked", '    check_token("mask_tokens", "mask_token", mask_token, vocab_size)\n', ""),
         ("special not checked", '        check_token("mask_tokens", "special", token, vocab_size)\n', "        pass\n"),
+        ("one token for a sequence", "    if not isinstance(special, Iterable):\n", "    if False:\n"),
         ("vocabulary not checked", '    check_at_least("mask_tokens", 1, vocab_size=vocab_size)\n', ""),
         ("generator not checked", '        check_generator("mask_tokens", generator, tokens)\n', "        pass\n"),
     ],
