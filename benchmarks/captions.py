@@ -1,14 +1,13 @@
-"""What attention and its parts are worth in captions of digits: `python benchmarks/captions.py`.
+"""What attention and the doubly stochastic term are worth in captions of digits: `python benchmarks/captions.py`.
 
-The recipe of the task, `attnref.tasks.captions.train`, runs for each kind of reader and seed: as it is, without its
-gate, without attention (every word is given the mean of the grid), and with the doubly stochastic term at the paper's
-weight of 1. A seed draws the same pictures for every kind. Each is measured on
-1000 pictures of held-out digits, and readers with attention also with one position for each word ("hard": the one of
-the largest weight), without training them for it. Of the reader as it is, the value of the gate and the largest weight
-are averaged over the words of a kind, and the overlap of the maps of two digits of one picture, one named right after
-the other, over all such pairs: the sum of the smaller of their two weights at each position, 1 for equal maps. One
-thread, so the same machine gives the same numbers. The table is printed, and its numbers are written to
-docs/figures/captions.json.
+The recipe of the task, `attnref.tasks.captions.train`, runs for each kind of reader and seed: as it is, without
+attention (every word is given the mean of the grid), and with the doubly stochastic term at the paper's weight of 1. A
+seed draws the same pictures for every kind. Each is measured on 1000 pictures of held-out digits, and readers with
+attention also with one position for each word ("hard": the one of the largest weight), without training them for it. Of
+the reader as it is, the value of the gate and the largest weight are averaged over the words of a kind, and the overlap
+of the maps of two digits of one picture, one named right after the other, over all such pairs: the sum of the smaller
+of their two weights at each position, 1 for equal maps. One thread, so the same machine gives the same numbers. The
+table is printed, and its numbers are written to docs/figures/captions.json.
 """
 
 import sys
@@ -24,9 +23,8 @@ from attnref.tasks import captions, captions_data
 
 KINDS = {
     "soft": {},
-    "no gate": {"gate": "none"},
-    "doubly stochastic": {"doubly_stochastic": 1.0},
     "no attention": {"attention": "none"},
+    "doubly stochastic": {"doubly_stochastic": 1.0},
 }
 
 
@@ -91,7 +89,9 @@ def by_word(
 def main() -> None:
     """Print the table and write the file."""
     batch = captions.BATCH
-    given = options("What attention and its parts are worth in captions.", captions.STEPS, f"{batch} pictures")
+    given = options(
+        "What attention and the doubly stochastic term are worth in captions.", captions.STEPS, f"{batch} pictures"
+    )
     runs = train_all(run, [(kind, seed, given.steps) for kind in KINDS for seed in given.seeds], given.workers)
 
     print(f"{given.steps} steps of {batch} pictures, seeds {given.seeds}; mean (min-max over the seeds)\n")

@@ -73,6 +73,7 @@ def test_a_file_that_is_named_is_always_written(runs, tmp_path):
 
 
 MEASURED = [
+    "captions",
     "cost",
     "digit_patches",
     "digits_vit",

@@ -368,3 +368,30 @@ def test_what_is_said_of_growing_images():
         ends = {pool: [run[-1] for run in growing(background, pool, "extended")] for pool in each}
         assert min(ends["class"]) < max(ends["mean"])
     assert f"{measured('growing_images')['runs'][0]['weights']:,} weights, two blocks" in page("models/digits_vit.md")
+
+
+CAPTIONS = {
+    "soft": "soft attention",
+    "no attention": "no attention: the mean of the grid",
+    "doubly stochastic": "soft, doubly stochastic with $\\lambda = 1$",
+}
+
+
+def caption_runs(kind):
+    return [run for run in measured("captions")["runs"] if run["kind"] == kind]
+
+
+@pytest.mark.parametrize("kind", CAPTIONS)
+def test_table_of_captions(kind):
+    runs = caption_runs(kind)
+    cells = [", ".join(f"{run['exact']:.3f}" for run in runs), f"{mean(run['share'] for run in runs):.3f}"]
+    cells.append("" if runs[0]["hard"] is None else f"{mean(run['hard'] for run in runs):.3f}")
+    assert f"| {CAPTIONS[kind]} | {' | '.join(cells)} |".replace("|  |", "| |") in page("models/show_attend_tell.md")
+
+
+def test_what_is_said_of_captions():
+    text, shipped = page("models/show_attend_tell.md"), caption_runs("soft")[0]
+    assert f"**{shipped['exact']:.3f}**{{ .merit }} exactly" in text
+    assert f"**{shipped['share']:.3f}**{{ .merit }} of its attention" in text
+    gates = [f"{mean(run['gate'][word] for run in caption_runs('soft')):.2f}" for word in ("digit", "above", "end")]
+    assert "on average {} at digits, {} at *above*, {} at the end".format(*gates) in text.replace("\n", " ")
