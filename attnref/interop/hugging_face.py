@@ -32,7 +32,7 @@ def from_hugging_face(model: nn.Module, *, attend: Attend = scaled_dot_product_a
         attnref's does.
 
     Raises:
-        TypeError: The model is of another class.
+        TypeError: The model is of another class, or its weights are not of one floating dtype.
         ValueError: The model has what attnref's has not, or drops numbers elsewhere while it trains; or a weight has no
             like: all that are missing, left over or misshapen are named.
 
