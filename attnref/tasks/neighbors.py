@@ -111,8 +111,7 @@ class Neighbors:
 
 
 def _neighbors(tokens: Sequence[int | None], at: int, window: Window) -> tuple[int | None, ...] | None:
-    """The tokens at the offsets of a window; None where the text ends before, or one of them is masked."""
+    """The tokens at the offsets of a window, None for a masked one, which no count has; None where the text ends."""
     if window and (at + window[0] < 0 or at + window[-1] >= len(tokens)):
         return None
-    found = tuple(tokens[at + offset] for offset in window)
-    return None if None in found else found
+    return tuple(tokens[at + offset] for offset in window)

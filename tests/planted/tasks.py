@@ -218,7 +218,7 @@ MISTAKES = {
         ),
     ],
     "tasks/neighbors.py": [
-        ("masked neighbors counted as known", "return None if None in found else found", "return found"),
+        ("masked neighbors read as a token", "tuple(tokens[at + offset] for", "tuple(tokens[at + offset] or 0 for"),
         ("the last neighbor left out", "at + window[-1] >= len(tokens)", "at + window[-1] >= len(tokens) - 1"),
         ("no count added", "alone = torch.ones(vocab_size)", "alone = torch.zeros(vocab_size)"),
         ("equal parts for ever", "for _ in range(rounds):", "for _ in range(0):"),
