@@ -80,6 +80,7 @@ MEASURED = [
     "growing_images",
     "language_model",
     "luong_scores",
+    "mamba",
     "masked_language_model",
     "number_words",
     "pooling",

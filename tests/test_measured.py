@@ -395,3 +395,31 @@ def test_what_is_said_of_captions():
     assert f"**{shipped['share']:.3f}**{{ .merit }} of its attention" in text
     gates = [f"{mean(run['gate'][word] for run in caption_runs('soft')):.2f}" for word in ("digit", "above", "end")]
     assert "on average {} at digits, {} at *above*, {} at the end".format(*gates) in text.replace("\n", " ")
+
+
+@pytest.mark.parametrize("name", ["Mamba", "attention"])
+def test_table_of_mamba_and_attention(name):
+    row = measured("mamba")["rows"][name]
+    at = {n: place for place, n in enumerate(row["n"])}
+    times = " | ".join(f"{1000 * row['seconds'][at[n]]:.3g}" for n in (256, 1024, 8192))
+    step, kept = 1000 * row["step"][at[8192]], row["kept"][at[8192]] / 1024
+    line = f"| {name} | {times} | $n^{{{row['slope_seconds']:.2f}}}$ | {step:.2g} | {kept:,.0f} |"
+    assert line in page("models/mamba.md")
+
+
+def test_a_state_of_constant_size_and_linear_time():
+    rows = measured("mamba")["rows"]
+    assert len(set(rows["Mamba"]["kept"])) == 1
+    assert 0.9 < rows["Mamba"]["slope_seconds"] < 1.1 < rows["attention"]["slope_seconds"]
+    of_attention = rows["attention"]
+    assert [kept / n for kept, n in zip(of_attention["kept"], of_attention["n"], strict=True)] == [512] * 6
+
+
+def test_mamba_beside_hugging_face():
+    ratios, text = measured("mamba")["hugging_face_over_ours"], page("models/mamba.md")
+    assert f"it is {ratios['forward']:.1f} times as fast at n = 512" in text
+    assert f"1/{ratios['memory']:.0f} of the memory at n = 8192" in text
+    assert f"trains {ratios['training']:.0f} times as fast" in text
+    assert ratios["forward"] >= 2
+    assert ratios["memory"] >= 15
+    assert ratios["training"] >= 10

@@ -1,4 +1,7 @@
-"""Mamba: a selective scan step by step, what the step size does, and the hidden matrices beside attention weights."""
+"""Mamba: a selective scan step by step, what the step size does, hidden matrices, and what it costs, as measured."""
+
+import json
+from pathlib import Path
 
 import torch
 from _kit import Canvas, ink
@@ -11,6 +14,7 @@ from attnref import causal_mask, scaled_dot_product_attention
 from attnref.models import MambaMixer, selective_scan
 from attnref.plot.styles import MUTED, current_scheme
 
+MEASURED = json.loads((Path(__file__).parent / "mamba.json").read_text(encoding="utf-8"))
 DELTA, MINUS = "\N{GREEK CAPITAL LETTER DELTA}", "\N{MINUS SIGN}"
 
 X = torch.tensor([4.0, 9.0, 1.0, 2.0])  # the numbers of the page
@@ -159,3 +163,23 @@ def matrices(narrow: bool = False) -> Figure:
             c.ax.add_patch(Rectangle(corner, *cell, fc=fill, ec="none"))
         c.text(x0 + side / 2, y0 + side + 14, words, size=0.95)
     return c.figure
+
+
+def cost(narrow: bool = False) -> Figure:
+    """Time for a whole sequence and bytes kept for the next token, against the length; as measured."""
+    figure = Figure(figsize=(3.58, 6.2) if narrow else (6.7, 3.3), layout="constrained")
+    left, right = figure.subplots(2, 1) if narrow else figure.subplots(1, 2)
+    for name, color, dashes in (("attention", "C1", "-"), ("Mamba", "C2", "--")):
+        row = MEASURED["rows"][name]
+        label = rf"{name}, $n^{{{row['slope_seconds']:.2f}}}$"
+        milliseconds, kept = [1000 * s for s in row["seconds"]], [k / 1024 for k in row["kept"]]
+        left.plot(row["n"], milliseconds, dashes, color=color, marker="o", ms=3, label=label)
+        right.plot(row["n"], kept, dashes, color=color, marker="o", ms=3, label=name)
+    left.set(title="a sequence of n: time, ms")
+    right.set(title="the next token: KiB kept")
+    for ax in (left, right):
+        ax.set(xscale="log", yscale="log", xlabel="n")
+        ax.set_xticks([256, 1024, 4096], ["256", "1024", "4096"])
+        ax.minorticks_off()
+        ax.legend()
+    return figure
