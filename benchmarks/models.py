@@ -73,7 +73,7 @@ def ratio(made: tuple[Any, Any, Call, Call], training: bool, runs: int) -> float
 def main() -> None:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=11, help="measurements of each (default: 11)")
+    parser.add_argument("--runs", type=int, default=7, help="measurements of each (default: 7)")
     runs = parser.parse_args().runs
     torch.manual_seed(0)
     torch.set_num_threads(1)
