@@ -180,16 +180,16 @@ def test_each_picture_is_read_for_itself(reader, pictures, hard):
 @pytest.mark.parametrize("hard", [False, True])
 def test_weights_are_those_of_the_steps_that_wrote(reader, pictures, hard):
     """Map i is where the reader looked when it wrote word i, which it did after reading word i - 1."""
-    image = pictures[1].image
-    (reading,) = reader.read([image], hard=hard)
-    fed = torch.tensor([[BEGIN, *map(WRITTEN.index, reading.caption.split())]])
-    if hard:
-        logits, weights, _ = reader.model.hard(image[None], fed)
-    else:
-        logits, weights = reader.model(image[None], fed, return_weights=True)
-    said = [*reading.caption.split(), "<end>"]
-    assert [WRITTEN[token] for token in logits[0].argmax(-1).tolist()] == said
-    torch.testing.assert_close(reading.weights.flatten(1), weights[0, :-1].detach())
+    images = [picture.image for picture in pictures[:40]]  # some captions differ between soft and hard
+    for image, reading in zip(images, reader.read(images, hard=hard), strict=True):
+        fed = torch.tensor([[BEGIN, *map(WRITTEN.index, reading.caption.split())]])
+        if hard:
+            logits, weights, _ = reader.model.hard(image[None], fed)
+        else:
+            logits, weights = reader.model(image[None], fed, return_weights=True)
+        said = [*reading.caption.split(), "<end>"]
+        assert [WRITTEN[token] for token in logits[0].argmax(-1).tolist()] == said
+        torch.testing.assert_close(reading.weights.flatten(1), weights[0, :-1].detach(), rtol=1e-3, atol=1e-4)
 
 
 def test_what_batch_norm_counts_is_saved_as_it_is(tmp_path):
