@@ -65,7 +65,7 @@ def draw(title: str, description: str, chapter: str) -> bytes:
     from numpy import asarray
     from PIL import Image
 
-    with mpl.rc_context(settings()):  # pyright: ignore[reportArgumentType]
+    with mpl.rc_context(typefaces.settings()):  # pyright: ignore[reportArgumentType]
         figure = Figure((WIDTH / DPI, HEIGHT / DPI), dpi=DPI, facecolor=PAPER)
         canvas = FigureCanvasAgg(figure)
         paper = figure.add_axes((0, 0, 1, 1))
@@ -86,12 +86,6 @@ def draw(title: str, description: str, chapter: str) -> bytes:
         image = Image.fromarray(asarray(canvas.buffer_rgba())).convert("RGB").quantize(64)
         image.save(png := io.BytesIO(), format="png", optimize=True)
     return png.getvalue()
-
-
-def settings() -> dict[str, Any]:
-    """The site's typefaces, without the Korean one, which is never bold."""
-    found = typefaces.settings()
-    return found | {"font.family": [name for name in found["font.family"] if not name.endswith("KR")]}
 
 
 def fitted(canvas: Any, title: str, description: str) -> tuple[int, list[str], list[str]]:

@@ -82,7 +82,7 @@ def test_the_words_of_every_card_fit():
     from matplotlib.figure import Figure
 
     canvas = FigureCanvasAgg(Figure(dpi=cards.DPI))
-    with mpl.rc_context(cards.settings()):
+    with mpl.rc_context(cards.typefaces.settings()):
         for page, said in FOUND.items():
             size, title, description = cards.fitted(canvas, said["title"], said["description"])
             height = 232 + 1.22 * (30 + size * len(title) + 29 * len(description))

@@ -133,20 +133,24 @@ def mechanisms_table(_: list[Statement], where: str) -> str:
 
 def link(name: str, statements: dict[str, Statement], where: str) -> str:
     """A verdict as a link to its snippet, or when it is to come; a mechanism as a link to its page."""
+    korean = register()["korean"] if where.startswith("ko/") else {"mechanisms": {}, "verdicts": {}}
     if name in register()["mechanisms"]:
         row = register()["mechanisms"][name]
+        said = korean["mechanisms"].get(name, row["name"])
         if "page" not in row:
-            return f"{row['name']} (to come {CHAPTERS[row['chapter']]})"
-        return f"[{row['name']}]({get_relative_url(row['page'], where)})"
+            return f"{said} ({korean['verdicts'].get('to come', 'to come ' + CHAPTERS[row['chapter']])})"
+        return f"[{said}]({get_relative_url(row['page'], where)})"
     statement = statements.get(name.lower())
     if statement is None:
         log.warning("%s: [[%s]] names no statement", where, name)
         return name
     number = f"{statement.id.upper()} " if statement.number < 99 else ""
+    verdict = statement.verdict or "to come"
+    said = number + korean["verdicts"].get(verdict, verdict)
     if not statement.page:
-        return f'<span class="verdict" data-verdict="to come">{number}to come</span>'
+        return f'<span class="verdict" data-verdict="to come">{said}</span>'
     address = f"{get_relative_url(statement.page, where)}#{statement.id}"
-    return f'[{number}{statement.verdict}]({address}){{ .verdict data-verdict="{statement.verdict}" }}'
+    return f'[{said}]({address}){{ .verdict data-verdict="{statement.verdict}" }}'
 
 
 def notes(names: str, where: str) -> str:

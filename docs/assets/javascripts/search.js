@@ -8,6 +8,7 @@ if (location.protocol != "file:") { // from where no page may fetch
     with would you your`.split(/\s+/)
   )
   const plurals = [/^(\w{3,})ies$/i, /^(\w{2,}(?:ss|x|ch|sh))es$/i, /^(\w{2,}[a-rt-z])s$/i]
+  const particle = /^([가-힣]{2,}?)(?:에서|으로|[은는이가을를의에로와과도])$/ // of a Korean noun
 
   const opened = new Promise(open => {
     const { searchParams } = new URL(location)
@@ -15,8 +16,8 @@ if (location.protocol != "file:") { // from where no page may fetch
     addEventListener("change", ({ target }) => target.id == "__search" && open())
   })
 
-  // A word is found by its beginning, so the singular finds the plural too.
-  const singular = word => plurals.reduce((short, ending) => short.replace(ending, "$1"), word)
+  // A word is found by its beginning, so the singular finds the plural too, and a noun finds it with any particle.
+  const singular = word => plurals.reduce((short, ending) => short.replace(ending, "$1"), word.replace(particle, "$1"))
   const asked = query => {
     if (/["*~^:]|(^|\s)[+-]/.test(query)) return query // in the language of the search itself
     const words = query.split(/\s+/).filter(Boolean)
