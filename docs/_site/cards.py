@@ -77,8 +77,9 @@ def draw(title: str, description: str, chapter: str) -> bytes:
 
         paper.text(178, 112, "attnref", fontsize=points(46), weight="bold", color=INK)
         size, title_lines, description_lines = fitted(canvas, title, description)
-        y = 232.0
-        parts = ((chapter, 30, ACCENT, "normal"), *((line, size, INK, "bold") for line in title_lines))
+        paper.text(80, 224, chapter, fontsize=points(30), va="baseline", color=ACCENT)
+        y = 268.6
+        parts = [(line, size, INK, "bold") for line in title_lines]
         for text, pixels, color, weight in (*parts, *((line, 29, MUTED, "normal") for line in description_lines)):
             paper.text(80, y + 0.4 * pixels, text, fontsize=points(pixels), va="baseline", color=color, weight=weight)
             y += 1.22 * pixels
