@@ -66,15 +66,16 @@ def run_page(name: str, held: Sequence[Snippet]) -> int:
 
 def missing_packages(held: Sequence[Snippet]) -> Iterator[tuple[str, str]]:
     """The packages that a page imports and that are not there, each with the extra of attnref that brings it."""
-    extras = dict(_extras())
+    extras = list(_extras())
+    of_package = dict(reversed(extras))  # the first extra that brings it
     wanted: dict[str, str] = {}
     for module in imported(held):
         root, _, part = module.partition(".")
-        if root == "attnref" and part in extras.values():
-            wanted |= {name: extra for name, extra in extras.items() if extra == part and not _installed(name)}
+        if root == "attnref" and part in ("plot", "tasks"):  # of `interop` some functions need torch alone
+            wanted |= {name: extra for name, extra in extras if extra == part and not _installed(name)}
         elif root != "attnref" and importlib.util.find_spec(root) is None:
             name = DISTRIBUTIONS.get(root, root)
-            wanted[name] = extras.get(name, "")
+            wanted[name] = of_package.get(name, "")
     yield from wanted.items()
 
 
@@ -99,7 +100,7 @@ def _extras() -> Iterator[tuple[str, str]]:
     except metadata.PackageNotFoundError:  # a folder on the path, not an installation
         needs = []
     for need in needs:
-        if found := re.match(r"([\w.-]+).*extra == ['\"](plot|tasks)['\"]", need):
+        if found := re.match(r"([\w.-]+).*extra == ['\"]([\w-]+)['\"]", need):
             yield found[1], found[2]
 
 
