@@ -78,6 +78,7 @@ def test_logits(options, tie, activation, attend):
     theirs = make(activation_function=activation, **options)
     ours = convert(theirs, **({"attend": fast_attention} if attend == "fast" else {}))
     assert isinstance(ours, Transformer)
+    assert (ours.decoder.layers[2].cross_attention.attend is fast_attention) == (attend == "fast")
     assert (ours.output_proj is None) == (tie != "none")
     assert (ours.source_embed.tokens is ours.target_embed.tokens) == (tie == "all")
     source, target = tokens()
