@@ -58,6 +58,7 @@ def _build(who: str, config: Config, weights: Weights, attend: Attend) -> tuple[
         d_ff="intermediate_size",
         num_layers="num_hidden_layers",
     )
+    found |= {name: tuple(size) for name, size in found.items() if isinstance(size, list)}  # JSON has no tuples
     classifies = "ViTForImageClassification" in (config.get("architectures") or ()) or "classifier.weight" in weights
     labels = config.get("id2label")
     with torch.device("meta"):  # nothing is drawn

@@ -133,7 +133,7 @@ class Share(NamedTuple):
 @torch.no_grad()
 def weights_of(
     model: LanguageModel, chapters: Iterable[Chapter]
-) -> Iterator[tuple[list[str], Float[Tensor, "num_layers h n n"]]]:
+) -> Iterator[tuple[list[str], Float[Tensor, "num_layers h _ _"]]]:
     """The symbols of each piece of the chapters that is read at once, and the attention weights."""
     device = model.model.embed.tokens.weight.device
     for piece in pieces(model, chapters):
@@ -147,7 +147,7 @@ def shares(model: LanguageModel, chapters: Iterable[Chapter]) -> dict[str, Share
 
 
 def average(
-    readings: Iterable[tuple[Sequence[str], Float[Tensor, "num_layers h n n"]]],
+    readings: Iterable[tuple[Sequence[str], Float[Tensor, "num_layers h _ _"]]],
     roles: Callable[[Sequence[str]], dict[str, Bool[Tensor, "n n"]]] = sentence_roles,
     *,
     causal: bool = False,
@@ -155,7 +155,7 @@ def average(
     """Average the share of each role over all queries of some texts that have a key of it, by the name of the role.
 
     Args:
-        readings: The symbols of each text, and the attention weights.
+        readings: The n symbols of each text, and the attention weights, (num_layers, h, n, n).
         roles: Which keys play which role.
         causal: Whether a query attends to the keys up to itself alone. The first, which has nothing else, is left out.
     """

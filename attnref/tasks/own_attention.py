@@ -78,12 +78,12 @@ class OwnInSentence(NamedTuple):
 
 
 def own_in_sentences(
-    readings: Iterable[tuple[Sequence[str], Float[Tensor, "num_layers h n n"]]], *, delimiters: bool = True
+    readings: Iterable[tuple[Sequence[str], Float[Tensor, "num_layers h _ _"]]], *, delimiters: bool = True
 ) -> OwnInSentence:
     """Measure it over all subwords and marks of sentences between [CLS] and [SEP].
 
     Args:
-        readings: The symbols of each sentence, and the attention weights.
+        readings: The n symbols of each sentence, and the attention weights, (num_layers, h, n, n).
         delimiters: Whether [CLS] and [SEP] count among the keys. If not, the other weights are scaled to sum to one.
     """
     largest, share, chance, queries = torch.zeros(()), torch.zeros(()), 0.0, 0

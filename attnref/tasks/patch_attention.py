@@ -75,7 +75,7 @@ def maps(reader: DigitViT, images: Float[Tensor, "batch height width"]) -> dict[
     return found | {"rollout": rollout, "gradient": (slope * tokens.detach()).sum(-1)[:, 1:]}
 
 
-def rank_correlation(a: Float[Tensor, "*batch n"], b: Float[Tensor, "*batch n"]) -> Float[Tensor, "*batch"]:
+def rank_correlation(a: Float[Tensor, "*#batch n"], b: Float[Tensor, "*#batch n"]) -> Float[Tensor, "*batch"]:
     """Spearman's correlation of each pair of rows: 1 if they rank alike, 0 for no relation; equal values share a rank.
 
     Raises:

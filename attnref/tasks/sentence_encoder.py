@@ -82,7 +82,7 @@ class SentenceEncoder:
             raise ValueError("SentenceEncoder.read: the encoder's attention must form its weights.")
         return SentenceReading(cut.tokens, torch.cat(weights), x[0])
 
-    def weights_of(self, sentences: Iterable[str]) -> Iterator[tuple[list[str], Float[Tensor, "num_layers h n n"]]]:
+    def weights_of(self, sentences: Iterable[str]) -> Iterator[tuple[list[str], Float[Tensor, "num_layers h _ _"]]]:
         """The symbols of each sentence, and the attention weights."""
         for sentence in sentences:
             reading = self.read(sentence)
