@@ -27,7 +27,13 @@ class MambaBlock(nn.Module):
     Args:
         d_model: Size of each vector.
         norm_eps: Added to the mean square that a norm divides by.
-        d_state, kernel, expand, delta_rank, bias, conv_bias, scan: As of `MambaMixer`.
+        d_state: As of `MambaMixer`.
+        kernel: As of `MambaMixer`.
+        expand: As of `MambaMixer`.
+        delta_rank: As of `MambaMixer`.
+        bias: As of `MambaMixer`.
+        conv_bias: As of `MambaMixer`.
+        scan: As of `MambaMixer`.
 
     Raises:
         TypeError, ValueError: As of `MambaMixer`.
@@ -93,14 +99,18 @@ class Mamba(nn.Module):
         vocab_size: Number of different tokens.
         d_model: Size of each vector.
         num_layers: Number of blocks.
-        d_state, kernel, expand, delta_rank, bias, conv_bias: As of `MambaMixer`.
+        d_state: As of `MambaMixer`.
+        kernel: As of `MambaMixer`.
+        expand: As of `MambaMixer`.
+        delta_rank: As of `MambaMixer`.
+        bias: As of `MambaMixer`.
+        conv_bias: As of `MambaMixer`.
         norm_eps: As of `MambaBlock`.
         tie: Whether the "output" layer shares the embedding's table, as in the paper's code, or "none".
         scan: As of `MambaMixer`.
 
     Raises:
-        TypeError: A size is not a whole number, or the scan cannot be called.
-        ValueError: A size is less than one, or `tie` is neither "output" nor "none".
+        TypeError, ValueError: As of `MambaMixer`, or `tie` is neither "output" nor "none".
 
     Examples:
         >>> import torch
@@ -209,8 +219,7 @@ class Mamba(nn.Module):
 
     def _next(self, tokens: Tensor, kept: Sequence["_Kept"]) -> Tensor:
         """The logits of the token after these."""
-        first = kept[0].state is None
-        logits, states = self(tokens, None, None if first else [one.state for one in kept])
+        logits, states = self(tokens, None, None if kept[0].state is None else [one.state for one in kept])
         for one, state in zip(kept, states, strict=True):
             one.state = state
         return logits[:, -1]
