@@ -149,7 +149,7 @@ from matplotlib.colors import to_rgb
 
 words = reading.caption.split()
 color = ACCENTS["light"][3]
-figure = Figure(figsize=(6.7, 1.7 if len(words) > 3 else 2.4), layout="constrained")
+figure = Figure(figsize=(6.7, 1.7 if len(words) > 3 else 2.4), dpi=60, layout="constrained")
 for ax, word, weights in zip(figure.subplots(1, len(words)), words, reading.weights.cpu().numpy(), strict=True):
     draw(ax, picture.image, word)
     glow = np.empty((14, 14, 4))
