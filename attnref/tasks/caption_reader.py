@@ -91,8 +91,8 @@ class CaptionReader(nn.Module):
         >>> from attnref.tasks.captions import CaptionReader
         >>> reader = CaptionReader().eval()  # not trained yet: what it writes means nothing
         >>> reading = reader(torch.rand(1, 28, 28))
-        >>> reading.weights.shape == (len(reading.caption.split()), 14, 14)
-        True
+        >>> reading.weights.shape[1:]  # the words are few or many, the grid is always this
+        torch.Size([14, 14])
     """
 
     def __init__(

@@ -200,6 +200,7 @@ def test_a_table_has_a_row_for_each_role_and_a_column_for_each_head():
     assert row.split() == ["itself", "0.10", "0.20", "0.40", "0.30", "0.05", "7"]
 
 
+@pytest.mark.slow
 def test_shipped_heads_are_those_that_were_measured():
     """Those of the page: docs/figures/language_model.json, for the first seed."""
     written = json.loads((ROOT / "docs" / "figures" / "language_model.json").read_text(encoding="utf-8"))
