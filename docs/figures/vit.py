@@ -33,7 +33,7 @@ def order(narrow: bool = False) -> Figure:
     for number, (pixels, title) in enumerate(((image, "in reading order"), (turned, "in another order"))):
         x = (c.width - side) / 2 if narrow else 8 + number * (side + gap)
         y = 24 + number * (side + 34) if narrow else 24
-        picture(c, nn.functional.avg_pool2d(pixels, 2), x, y, side)  # half as sharp, a quarter of the bytes
+        picture(c, nn.functional.avg_pool2d(pixels, 4), x, y, side, levels=6)
         for k in range(15):
             at = side * k / 14
             c.ax.plot((x + at, x + at), (y, y + side), color=WHITE, lw=0.5)
@@ -86,8 +86,9 @@ def photograph(size: int) -> Tensor:
     return nn.functional.interpolate(pixels[None, :, 10:420, 0:410], (size, size), mode="area")[0]
 
 
-def picture(c: Canvas, pixels: Tensor, x: float, y: float, side: float) -> Block:
-    """Pixels (3, height, width) as a square of the canvas."""
+def picture(c: Canvas, pixels: Tensor, x: float, y: float, side: float, *, levels: int = 10) -> Block:
+    """Pixels (3, height, width) as a square of the canvas, in a few levels of each color: they weigh less."""
+    pixels = (levels * pixels).round() / levels
     extent = (x, x + side, y + side, y)
     c.ax.imshow(pixels.movedim(0, -1).numpy(), extent=extent, interpolation="none", aspect="auto", zorder=1)
     c.ax.set(xlim=(0, c.width), ylim=(c.height, 0))
