@@ -16,7 +16,7 @@ from email import message_from_bytes
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = ["plot", "tasks"]
+EXTRAS = ["interop", "plot", "tasks"]
 # Made by set-up and by the build of the site, which takes minutes to make them again.
 MADE = ("docs/_site/node_modules", "docs/assets/vendor", "docs/assets/figures", ".cache")
 
