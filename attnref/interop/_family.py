@@ -1,15 +1,16 @@
 """What a kind of model has in another library: its names, its options, and what of them attnref has."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from attnref._checks import has_values, kind_of, listed
+from attnref._checks import has_values, listed
 from attnref.attention.multi_head import MultiHeadAttention
 from attnref.interop._names import Match
+from attnref.interop._weights import check_exact
 from attnref.protocols import Attend
 
 Config = Mapping[str, Any]
@@ -127,10 +128,4 @@ def check_ours(who: str, what: str, blocks: nn.Module, **rules: tuple[object, ob
             raise ValueError(f"{who}: {name} must be {wanted!r}, as {what} has it, got {given!r}.")
     for name, module in blocks.named_modules():
         if isinstance(module, MultiHeadAttention):
-            attend = module.attend
-            named = getattr(attend, "__module__", ""), getattr(attend, "__name__", kind_of(attend))
-            if not named[0].startswith("attnref.") or named[1] not in EXACT:
-                raise ValueError(f"{who}: attend must be scaled_dot_product_attention, got {named[1]} in {name}.")
-
-
-EXACT: Sequence[str] = ("scaled_dot_product_attention", "tiled_attention")  # the same function
+            check_exact(who, name, module)

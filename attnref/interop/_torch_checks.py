@@ -7,6 +7,7 @@ from torch import nn
 
 from attnref._checks import kind_of
 from attnref.attention.multi_head import MultiHeadAttention
+from attnref.interop._weights import check_exact
 from attnref.transformer.decoder import TransformerDecoder
 from attnref.transformer.encoder import TransformerEncoder
 from attnref.transformer.feed_forward import ACTIVATIONS
@@ -105,9 +106,6 @@ def check_ours(who: str, module: object) -> tuple[Sizes, dict[str, Any]]:
 
 
 def _check_attention(who: str, name: str, attention: MultiHeadAttention) -> None:
-    attend = attention.attend
-    named = getattr(attend, "__module__", ""), getattr(attend, "__name__", kind_of(attend))
-    if not named[0].startswith("attnref.") or named[1] not in ("scaled_dot_product_attention", "tiled_attention"):
-        raise ValueError(f"{who}: attend must be scaled_dot_product_attention, got {named[1]} in {name}.")
+    check_exact(who, name, attention)
     if attention.query_proj.bias is None:
         raise ValueError(f"{who}: projections must have biases, as torch's layers do, got bias=False in {name}.")

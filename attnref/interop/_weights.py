@@ -4,6 +4,19 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from attnref._checks import kind_of
+from attnref.attention.multi_head import MultiHeadAttention
+
+EXACT = ("scaled_dot_product_attention", "tiled_attention")  # the same function
+
+
+def check_exact(who: str, name: str, attention: MultiHeadAttention) -> None:
+    """Its heads attend as those of the other libraries do, with attnref's own function, the reference or fast."""
+    attend = attention.attend
+    named = getattr(attend, "__module__", ""), getattr(attend, "__name__", kind_of(attend))
+    if not named[0].startswith("attnref.") or named[1] not in EXACT:
+        raise ValueError(f"{who}: attend must be scaled_dot_product_attention, got {named[1]} in {name}.")
+
 
 def copy_weights(who: str, weights: Mapping[str, Tensor], model: nn.Module) -> None:
     """Give the model copies of these weights: each that it has, and no other.
