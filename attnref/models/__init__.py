@@ -1,8 +1,11 @@
 """Chapter 4: models of images, captions and texts. Their names stay here: `from attnref.models import BERT`."""
 
 from attnref.models.bert import BERT, BERTPretraining, BERTScores
+from attnref.models.dalle import DALLE, DALLEScores
+from attnref.models.dalle_loss import dalle_loss
 from attnref.models.doubly_stochastic import doubly_stochastic_loss
 from attnref.models.hard_attention import HardScores, hard_attention_loss, moving_average_baseline
+from attnref.models.image_generation import Reranked, generate_images, rerank
 from attnref.models.mamba import Mamba, MambaBlock
 from attnref.models.mamba_mixer import MambaMixer
 from attnref.models.masking import MaskedTokens, mask_tokens
@@ -14,21 +17,27 @@ from attnref.models.vit import ViT
 
 __all__ = [
     "BERT",
+    "DALLE",
     "BERTPretraining",
     "BERTScores",
+    "DALLEScores",
     "HardScores",
     "Mamba",
     "MambaBlock",
     "MambaMixer",
     "MaskedTokens",
     "PatchEmbedding",
+    "Reranked",
     "ShowAttendTell",
     "ViT",
     "attention_rollout",
+    "dalle_loss",
     "doubly_stochastic_loss",
+    "generate_images",
     "hard_attention_loss",
     "mask_tokens",
     "moving_average_baseline",
+    "rerank",
     "resize_positions",
     "selective_scan",
 ]

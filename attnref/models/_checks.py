@@ -53,12 +53,10 @@ def check_state(who: str, name: str, state: Tensor, form: str, sizes: tuple[int,
         raise ValueError(f"{who}: {name} and x must be on one device, got {state.device} and {x.device}.")
 
 
-def check_right_padding(who: str, token_mask: Tensor | None) -> None:
+def check_right_padding(who: str, token_mask: Tensor | None, name: str = "token_mask") -> None:
     """Padding comes after the real tokens. Reads values, so it is left out where there are none to read."""
     if token_mask is None or not has_values(token_mask):
         return
     if (token_mask[:, 1:] & ~token_mask[:, :-1]).any():
         row = int(torch.nonzero((token_mask[:, 1:] & ~token_mask[:, :-1]).any(1))[0])
-        raise ValueError(
-            f"{who}: token_mask must have its padding on the right, got padding before a token in row {row}."
-        )
+        raise ValueError(f"{who}: {name} must have its padding on the right, got padding before a token in row {row}.")
