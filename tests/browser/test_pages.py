@@ -128,7 +128,7 @@ def test_axe_finds_nothing_in_the_dark(phone):
     assert faults(phone.page, "slate", NARROW) == []
 
 
-@pytest.mark.parametrize("where", ["", "attention/masks/", "statements/"])
+@pytest.mark.parametrize("where", ["", "attention/masks/", "register/"])
 def test_colors_do_not_depend_on_the_width(visit, where):
     assert faults(visit(scheme="light").open(where).page, "default", NARROW, **COLORS) == []
     assert faults(visit(scheme="dark").open(where).page, "slate", WIDE, **COLORS) == []

@@ -11,7 +11,7 @@ from heads import front_matter
 from hooks import statements
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-PAGES = sorted(page.relative_to(DOCS).as_posix() for page in (DOCS / "notes").glob("*.md"))
+PAGES = [*sorted(page.relative_to(DOCS).as_posix() for page in (DOCS / "notes").glob("*.md")), "register.md"]
 KOREAN = sorted(page.relative_to(DOCS / "ko").as_posix() for page in (DOCS / "ko").rglob("*.md"))
 FENCE = re.compile(r"^([ \t]*)(`{3,}|~{3,}).*?^\1\2", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?P<address>[^)\s]+)\)")
@@ -43,6 +43,7 @@ def held(page):
         "fences": [found[0] for found in FENCE.finditer(said)],
         "equations": re.findall(r"\$\$.+?\$\$|\$[^$\n]+\$", said, re.DOTALL),
         "references": statements.REFERENCE.findall(said),
+        "marks": re.findall("<!--.*?-->", said),
         "verdicts": re.findall(r'data-verdict="[\w ]+"', said),
         "rows": rows,
         "list items": [line.split(" ")[0] for line in said.splitlines() if re.match(r"[ \t]*(?:[-*]|\d+\.) ", line)],
@@ -74,7 +75,8 @@ def test_a_korean_page_holds_what_the_english_one_holds(page, what):
 def test_a_korean_page_says_its_language_and_is_written_in_it(page):
     said = front_matter(DOCS / "ko" / page)
     assert said["lang"] == "ko"
-    for prose in (said["title"], said["description"], *text(f"ko/{page}").split("\n\n")):
+    whole = re.sub("<!--.*?-->", "", FENCE.sub("", text(f"ko/{page}")))
+    for prose in (said["title"], said["description"], *whole.split("\n\n")):
         prose = statements.REFERENCE.sub("", prose)
         words = re.sub(r"\$\$.*?\$\$|\{ #.*?\}|\]\(.*?\)", "", prose, flags=re.DOTALL)
         assert not re.search("[A-Za-z]{2}", words) or prose.startswith("## ") or re.search("[가-힣]", words), prose

@@ -1,7 +1,7 @@
-"""Fill in what pages say of the lecture notes: what they are, tables, and `[[C12]]`, a verdict with its link.
+"""Fill in what pages say of the lecture notes: what they are, and `[[C12]]`, a verdict with its link.
 
 Pages hold the verdicts, each in a heading `### Shown: … { #c12 data-notes="N4" data-verdict="shown" }`. The register,
-docs/_site/register.yml, holds the mechanisms and what is still to come.
+docs/_site/register.yml, holds the mechanisms and what is still to come. Its tables: docs/_site/register.py.
 """
 
 import re
@@ -53,15 +53,11 @@ def register() -> dict[str, Any]:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """MkDocs: fill in what the notes are, the tables and the references."""
+    """MkDocs: fill in what the notes are, and the references."""
     markdown = NOTES.sub(lambda heading: f"{heading[0]}\n\n{introduction(page.file.src_uri)}", markdown)
-    marks = {"<!-- statements -->": statements_table, "<!-- mechanisms -->": mechanisms_table}
-    if not REFERENCE.search(FENCED.sub("", markdown)) and not any(mark in markdown for mark in marks):
+    if not REFERENCE.search(FENCED.sub("", markdown)):
         return markdown
     found = {s.id: s for s in collect(files)}
-    for mark, table in marks.items():
-        if mark in markdown:
-            markdown = markdown.replace(mark, table(list(found.values()), page.file.src_uri))
     return REFERENCE.sub(lambda reference: link(reference["id"], found, page.file.src_uri), markdown)
 
 
@@ -100,37 +96,6 @@ def collect(files: Files) -> list[Statement]:
     return sorted(found.values(), key=lambda s: (s.number, s.page))
 
 
-def statements_table(statements: list[Statement], where: str) -> str:
-    """The statements as a Markdown table, with a line that counts the verdicts."""
-    count = ", ".join(f"{n} {badge(v)}" for v in VERDICTS if (n := sum(s.verdict == v for s in statements)))
-    to_come = sum(not s.verdict for s in statements)
-    rows = [f"{len(statements)} statements: {count}, {to_come} still to come.", ""]
-    rows += ["| Number | Statement | Verdict | Notes |", "|---|---|---|---|"]
-    for s in statements:
-        text = s.text.replace("|", "\\|")
-        told = f"[{text}]({get_relative_url(s.page, where)}#{s.id})" if s.page else text
-        number = s.id.upper() if s.number < 99 else ""
-        verdict = badge(s.verdict) if s.verdict else f"to come {CHAPTERS[s.chapter]}"
-        rows.append(f"| {number} | {told} | {verdict} | {notes(s.notes, where)} |")
-    return "\n".join(rows)
-
-
-def mechanisms_table(_: list[Statement], where: str) -> str:
-    """The mechanisms as a Markdown table, with the page of each."""
-    mechanisms = register()["mechanisms"]
-    done = sum("page" in row for row in mechanisms.values())
-    rows = [f"{done} of {len(mechanisms)} mechanisms have their page.", ""]
-    rows += ["| Number | Mechanism | Page | Notes |", "|---|---|---|---|"]
-    for number, row in mechanisms.items():
-        told = f"to come {CHAPTERS[row['chapter']]}" if "chapter" in row else ""
-        if "page" in row:
-            anchor = f"#{row['anchor']}" if "anchor" in row else ""
-            name = row["page"].rpartition("/")[2].removesuffix(".md").replace("_", " ")
-            told = f"[{name}]({get_relative_url(row['page'], where)}{anchor})"
-        rows.append(f"| {number} | {row['name']} | {told} | {notes(row['notes'], where)} |")
-    return "\n".join(rows)
-
-
 def link(name: str, statements: dict[str, Statement], where: str) -> str:
     """A verdict as a link to its snippet, or when it is to come; a mechanism as a link to its page."""
     korean = register()["korean"] if where.startswith("ko/") else {"mechanisms": {}, "verdicts": {}}
@@ -139,7 +104,8 @@ def link(name: str, statements: dict[str, Statement], where: str) -> str:
         said = korean["mechanisms"].get(name, row["name"])
         if "page" not in row:
             return f"{said} ({korean['verdicts'].get('to come', 'to come ' + CHAPTERS[row['chapter']])})"
-        return f"[{said}]({get_relative_url(row['page'], where)})"
+        anchor = f"#{row['anchor']}" if "anchor" in row else ""
+        return f"[{said}]({get_relative_url(row['page'], where)}{anchor})"
     statement = statements.get(name.lower())
     if statement is None:
         log.warning("%s: [[%s]] names no statement", where, name)
@@ -151,14 +117,3 @@ def link(name: str, statements: dict[str, Statement], where: str) -> str:
         return f'<span class="verdict" data-verdict="to come">{said}</span>'
     address = f"{get_relative_url(statement.page, where)}#{statement.id}"
     return f'[{said}]({address}){{ .verdict data-verdict="{statement.verdict}" }}'
-
-
-def notes(names: str, where: str) -> str:
-    """The notes as links to the pages that follow them."""
-    pages = register()["notes"]
-    return " ".join(f"[{name}]({get_relative_url(pages[name]['page'], where)})" for name in names.split())
-
-
-def badge(verdict: str) -> str:
-    """A verdict as the pages show it."""
-    return f'<span class="verdict" data-verdict="{verdict}">{verdict}</span>'
