@@ -78,7 +78,6 @@ PAGE_OF = {
     "rollout": "vit",
     "selective_scan": "mamba",
     "mamba_mixer": "mamba",
-    "hard_attention": "show_attend_tell",
     "doubly_stochastic": "show_attend_tell",
 }
 
