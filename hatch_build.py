@@ -1,5 +1,6 @@
-"""A hook of the wheel's build: puts the snippets of the pages into the package, for `python -m attnref.doctest`."""
+"""Hooks of the build: the snippets of the pages, for `python -m attnref.doctest`, and the links of the metadata."""
 
+import os
 import runpy
 import shutil
 import tempfile
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 
 class Pages(BuildHookInterface):
@@ -33,3 +35,16 @@ class Pages(BuildHookInterface):
         """After it."""
         if version != "editable":
             shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Links(MetadataHookInterface):
+    """The addresses of the site and the repository, where they are known: SITE_URL and REPO_URL, as for the site."""
+
+    PLUGIN_NAME = "custom"
+
+    def update(self, metadata: dict[str, Any]) -> None:
+        """A source archive says them already: its wheel has the same."""
+        site, repository = os.environ.get("SITE_URL", ""), os.environ.get("REPO_URL", "")
+        known = {"Documentation": site, "Source": repository, "Issues": repository and f"{repository}/issues"}
+        if not metadata.get("urls"):
+            metadata["urls"] = {name: address for name, address in known.items() if address}

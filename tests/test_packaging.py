@@ -10,6 +10,7 @@ from importlib import metadata, resources
 from pathlib import Path
 
 import pytest
+import release
 from packaging.specifiers import SpecifierSet
 
 import attnref
@@ -86,3 +87,92 @@ def test_what_is_pinned_runs_on_the_oldest_python():
                 asked[line] = metadata.metadata(line.split("==")[0]).get("Requires-Python") or ""
     assert len(asked) > 20
     assert {line: python for line, python in asked.items() if "3.11.0" not in SpecifierSet(python)} == {}
+
+
+def test_every_file_that_names_the_version_names_this_one():
+    assert release.found(release.VERSION) == dict.fromkeys(release.VERSION, attnref.__version__)
+
+
+CITED = {"cff-version", "message", "type", "title", "abstract", "authors", "version", "license", "keywords"}
+
+
+def test_the_citation_file_holds_what_its_format_asks_for():
+    """Keys and types of version 1.2.0, with whose schema the file was validated."""
+    yaml = pytest.importorskip("yaml")
+    said = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert CITED <= set(said) <= CITED | {"date-released", "doi", "repository-code", "url"}
+    assert said["cff-version"] == "1.2.0"
+    assert said["type"] == "software"
+    assert all(isinstance(said[key], str) for key in CITED - {"authors", "keywords"})
+    assert all(set(author) & {"name", "family-names"} for author in said["authors"])
+
+
+NOT_YET = {
+    "attnref/__init__.py": '__version__ = "0.1.0"\n',
+    "CHANGELOG.md": "# Changelog\n\n## 0.1.0 (not released yet)\n\n- New.\n",
+    "CITATION.cff": "cff-version: 1.2.0\nversion: 0.1.0\n",
+    "docs/install.md": "```bibtex\n  version = {0.1.0},\n```\n",
+}
+DATED = {
+    "CHANGELOG.md": NOT_YET["CHANGELOG.md"].replace("not released yet", "2026-12-01"),
+    "CITATION.cff": NOT_YET["CITATION.cff"] + 'date-released: "2026-12-01"\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "tag", "missing"),
+    [
+        ({}, "v0.1.0", ["CHANGELOG.md says no day of release", "CITATION.cff says no day of release"]),
+        (DATED, "v0.1.0", []),
+        (DATED, "v0.2.0", [f"{file} says version '0.1.0'" for file in NOT_YET]),
+        (DATED | {"docs/install.md": "  version = {0.0.9},\n"}, "v0.1.0", ["docs/install.md says version '0.0.9'"]),
+        (
+            DATED | {"CHANGELOG.md": DATED["CHANGELOG.md"].replace("## ", "## 0.1.0 (not released yet)\n\n## ")},
+            "v0.1.0",
+            ["CHANGELOG.md says no day of release"],
+        ),
+        (
+            DATED | {"CITATION.cff": DATED["CITATION.cff"].replace("12-01", "12-02")},
+            "v0.1.0",
+            ["the days differ: {'CHANGELOG.md': '2026-12-01', 'CITATION.cff': '2026-12-02'}"],
+        ),
+    ],
+)
+def test_a_release_is_refused_until_every_file_says_it(tmp_path, changed, tag, missing):
+    for name, text in (NOT_YET | changed).items():
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    assert release.missing(tag, tmp_path) == missing
+
+
+def test_nothing_is_published_by_a_job_that_runs_what_is_published():
+    yaml = pytest.importorskip("yaml")
+    jobs = yaml.safe_load((ROOT / ".github/workflows/release.yml").read_text(encoding="utf-8"))["jobs"]
+    assert jobs["build"]["permissions"] == {"contents": "read"}
+    assert jobs["publish"]["permissions"] == {"id-token": "write"}
+    assert [step for step in jobs["publish"]["steps"] if "run" in step] == []
+    used = [step["uses"] for job in jobs.values() for step in job["steps"] if "uses" in step]
+    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", action) for action in used), used
+
+
+@pytest.mark.parametrize(
+    "known", [{}, {"SITE_URL": "https://site/"}, {"SITE_URL": "https://site/", "REPO_URL": "https://repo"}]
+)
+def test_the_package_links_to_the_site_and_the_repository_where_they_are_known(known, monkeypatch):
+    core = pytest.importorskip("hatchling.metadata.core")
+    plugin = pytest.importorskip("hatchling.plugin.manager")
+    for name in ("SITE_URL", "REPO_URL"):
+        monkeypatch.delenv(name, raising=False)
+    for name, address in known.items():
+        monkeypatch.setenv(name, address)
+    said = core.ProjectMetadata(str(ROOT), plugin.PluginManager()).core.urls
+    assert said == {
+        name: address
+        for name, address in {
+            "Documentation": known.get("SITE_URL"),
+            "Source": known.get("REPO_URL"),
+            "Issues": known.get("REPO_URL") and f"{known['REPO_URL']}/issues",
+        }.items()
+        if address
+    }

@@ -34,8 +34,8 @@ WHEEL = "attnref.whl"  # on a page: the name of the wheel, whatever the version
 
 def key() -> str:
     """What the archives are made from, as a digest."""
-    digest = hashlib.sha256()
-    beside = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".py", ".txt", ".yml", "")]
+    digest = hashlib.sha256("".join(os.environ.get(name, "") for name in ("SITE_URL", "REPO_URL")).encode())
+    beside = [path for path in ROOT.iterdir() if path.suffix in (".md", ".toml", ".py", ".txt", ".yml", ".cff", "")]
     beside = [path for path in beside if path.is_file()]
     within = [path for folder in HELD for path in ROOT.joinpath(folder).rglob("*") if path.is_file()]
     for path in sorted([*beside, *within]):
