@@ -3,6 +3,7 @@
 A page below ko/ says `lang: ko`; it and the page that it follows lead to each other.
 """
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,17 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import event_priority
 from mkdocs.structure.nav import Navigation
 from mkdocs.structure.pages import Page
+
+HANGUL = re.compile("[가-힣]")
+TITLE = re.compile(
+    r'<(?:span|div) class="md-ellipsis">(?P<title>.*?)</(?:span|div)>', re.DOTALL
+)  # of a page, in a list
+# What the site's own settings say, on pages in Korean.
+LABELS = {
+    "Switch to dark mode": "어둡게 보기",
+    "Switch to light mode": "밝게 보기",
+    "Link to this section": "이 절로 가는 링크",
+}
 
 
 @event_priority(-100)  # after mike, which adds the version to the address
@@ -35,13 +47,19 @@ def on_page_context(context: Any, page: Page, nav: Navigation, **_: Any) -> None
 
 
 def on_post_page(output: str, page: Page, **_: Any) -> str:
-    """MkDocs: a page in another language than the site says so; what stands around its text is the site's."""
+    """MkDocs: what is in another language than its page says so: titles of pages; the site's line about itself."""
     language = page.meta.get("lang", "en")
+    output = TITLE.sub(lambda found: _titled(found, language), output)
     if language == "en":
         return output
-    for tag in ('<header class="md-header', '<div class="md-sidebar md-sidebar--primary', '<footer class="md-footer'):
-        output = output.replace(tag, tag.replace(" class", ' lang="en" class'), 1)
-    return output.replace('<html lang="en"', f'<html lang="{language}"', 1)
+    for english, korean in LABELS.items():
+        output = output.replace(f'="{english}"', f'="{korean}"')
+    return output.replace('<div class="md-copyright"', '<div lang="en" class="md-copyright"', 1)
+
+
+def _titled(found: re.Match[str], page: str) -> str:
+    language = "ko" if HANGUL.search(found["title"]) else "en"
+    return found[0] if language == page else found[0].replace(" class", f' lang="{language}" class', 1)
 
 
 def front_matter(path: Path) -> dict[str, Any]:

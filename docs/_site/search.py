@@ -2,9 +2,15 @@
 
 The words come from the page's front matter (`search: {synonyms: […]}`) and from names such as MultiHeadAttention, which
 are one word to the search. They are searched and not shown.
+
+Korean compounds are written with spaces or without (은닉 상태, 은닉상태): where one stands that the glossary of both
+languages names, both are found; and the page in English that the glossary leads to is found by the Korean word.
 """
 
+import posixpath
 import re
+from collections import defaultdict
+from pathlib import Path
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
@@ -22,6 +28,9 @@ CODE = re.compile(r"<pre\b.*?</pre>", re.DOTALL)
 COLORS = re.compile(r"</?(?:span|a)\b[^>]*>")
 SET = re.compile(r"\$\$(.+?)\$\$|(?<![\w$])\$([^$\n]+)\$(?![\w$])|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 PARTS = re.compile(r"(?<=[a-z]{2})(?=[A-Z][a-z])")
+TERM = re.compile(
+    r"^\| [^|]+ \| (?P<korean>[^|]+) \| \[[^]]*\]\((?P<page>[^)#]+)\.md(?P<anchor>#[\w-]+)?\) \|$", re.MULTILINE
+)
 _pages: dict[str, Page] = {}
 _whole: dict[str, str] = {}
 
@@ -50,7 +59,34 @@ def on_post_build(config: MkDocsConfig) -> None:
         names = [" ".join(parts) for name in entry["title"].split() if len(parts := PARTS.split(name)) > 1]
         if words := ", ".join([*synonyms, *names]):
             entry["words"] = words
+    add_korean(config.plugins[PLUGIN].search_index.entries, Path(config.docs_dir, "ko", "terms.md"))  # pyright: ignore[reportAttributeAccessIssue]
     _pages.clear()
+
+
+def terms(glossary: str) -> dict[str, set[str]]:
+    """Each term in Korean, with the places that explain it."""
+    found = defaultdict(set)
+    for row in TERM.finditer(glossary):
+        place = posixpath.normpath(posixpath.join("ko", row["page"])) + "/" + (row["anchor"] or "")
+        for korean in re.split(r" \(|, |\)", row["korean"]):
+            if korean:
+                found[korean].add(place)
+    return found
+
+
+def add_korean(entries: list[dict[str, Any]], glossary: Path) -> None:
+    """Let Korean words find the entries that hold them in another spelling, or explain them in English."""
+    known = terms(glossary.read_text(encoding="utf-8"))
+    places = defaultdict(set)
+    for korean, there in known.items():
+        for place in there:
+            places[place] |= {korean, korean.replace(" ", "")}
+    for entry in entries:
+        words = set(places[entry["location"]])
+        if re.search("[가-힣]", entry["title"] + entry["text"]):
+            words |= {t.replace(" ", "") for t in known if " " in t and (t in entry["title"] or t in entry["text"])}
+        if words:
+            entry["korean"] = ", ".join(sorted(words))
 
 
 def text(html: str) -> str:

@@ -21,6 +21,13 @@ STYLES = {
     "ibm-plex-mono": (("mono-latin", "mono-latin-ext"), ("400-normal", "700-normal")),
     "ibm-plex-sans-kr": (("sans-kr-korean", "sans-jp-japanese"), ("400-normal",)),
 }
+# Published with the typefaces, as their licenses ask: the SIL Open Font License 1.1, and KaTeX's.
+LICENSES = {
+    "IBM-Plex-Mono": "@fontsource/ibm-plex-mono",
+    "IBM-Plex-Sans": "@fontsource/ibm-plex-sans",
+    "IBM-Plex-Sans-KR": "@fontsource/ibm-plex-sans-kr",
+    "KaTeX": "katex",
+}
 OLD_FONTS = re.compile(r",url\([^)]*\.(?:woff|ttf)\) format\(\"[a-z]+\"\)")  # every browser of today reads woff2
 
 
@@ -31,6 +38,8 @@ def main() -> None:
     shutil.rmtree(VENDOR, ignore_errors=True)
     make_typefaces()
     webfonts.write(VENDOR)
+    for name, package in LICENSES.items():
+        shutil.copy(PACKAGES / package / "LICENSE", VENDOR / "fonts" / f"{name}-LICENSE.txt")
     css = OLD_FONTS.sub("", (KATEX / "katex.min.css").read_text(encoding="utf-8"))
     (VENDOR / "katex.min.css").write_text(webfonts.equations(css), encoding="utf-8")
 

