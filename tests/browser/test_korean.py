@@ -94,9 +94,9 @@ def test_every_korean_letter_of_the_site_is_in_its_typeface():
     assert wrong == {}
 
 
-@pytest.mark.parametrize(("path", "fetched"), [("notes/n3", set()), ("ko/notes/n3", {"400", "600"})])
-def test_only_a_page_in_korean_fetches_the_letters_of_korean_pages(visit, path, fetched):
-    window = visit().open(path)
+@pytest.mark.parametrize(("where", "fetched"), [("notes/n3", set()), ("ko/notes/n3", {"400", "600"})])
+def test_only_a_page_in_korean_fetches_the_letters_of_korean_pages(visit, where, fetched):
+    window = visit().open(where)
     assert {weight for url in window.requests for weight in re.findall(r"plex-sans-kr-pages-(\d+)", url)} == fetched
     assert any("/plex-sans-kr-400.woff2" in url for url in window.requests)  # the list of pages names those in Korean
     drawn = window.page.evaluate("[...document.fonts].filter(f => /KR/.test(f.family) && f.status == 'loaded').length")
