@@ -21,6 +21,8 @@ TASKS = (
     "masked_language_model",
     "captions",
     "digits_vit",
+    "digit_judge",
+    "digits_from_names",
 )
 
 __all__ = ["TASKS", "device", "load"]
@@ -51,7 +53,9 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
         [LanguageModel][attnref.tasks.story_model.LanguageModel], for "masked_language_model" a
         [MaskedLanguageModel][attnref.tasks.masked_model.MaskedLanguageModel], for "captions" a
         [CaptionReader][attnref.tasks.caption_reader.CaptionReader], for "digits_vit" a
-        [DigitViT][attnref.tasks.digits_vit.DigitViT].
+        [DigitViT][attnref.tasks.digits_vit.DigitViT], for "digit_judge" a
+        [DigitJudge][attnref.tasks.digit_judge.DigitJudge], for "digits_from_names" a
+        [DigitArtist][attnref.tasks.digit_artist.DigitArtist].
 
     Raises:
         TypeError: The task has no such option, or an option is given together with a path.
