@@ -68,7 +68,7 @@ class DigitArtist(nn.Module):
         dropout: float = 0.1,
     ) -> None:
         super().__init__()
-        sizes = {"d_model": d_model, "num_heads": num_heads, "d_ff": d_ff, "num_layers": num_layers}
+        sizes: dict[str, Any] = {"d_model": d_model, "num_heads": num_heads, "d_ff": d_ff, "num_layers": num_layers}
         self.recipe: dict[str, Any] = {"num_codes": num_codes, "d_hidden": d_hidden, **sizes, "dropout": dropout}
         self.vae = DiscreteVAE(num_codes, image_size=SIZE, patch=PATCH, d_hidden=d_hidden, d_code=d_hidden)
         self.dalle = DALLE(len(WORDS), num_codes, n_text=LONGEST, grid=self.vae.grid, **sizes, dropout=dropout)
@@ -113,7 +113,8 @@ class DigitArtist(nn.Module):
         candidates = [part.unflatten(0, (len(phrases), best_of)) for part in drawn]
         each = [self.scorer.score(images, one) for images, one in zip(candidates[0], text[::best_of], strict=True)]
         scores = torch.stack(each)
-        return Drawn(*(rerank(part, scores).candidates[:, 0] for part in candidates))
+        images, tokens = (rerank(part, scores).candidates[:, 0] for part in candidates)
+        return Drawn(images, tokens)
 
     @torch.no_grad()
     def decode(self, tokens: Int[Tensor, "batch 16"]) -> Float[Tensor, "batch 8 8"]:

@@ -22,7 +22,7 @@ class DigitJudge(nn.Module):
     that are held out from all other tasks, and is measured on the others.
 
     Args:
-        channels: Channels of the first convolution; the second has twice as many.
+        num_filters: Channels of the first convolution; the second has twice as many.
 
     Examples:
         >>> import torch
@@ -31,12 +31,12 @@ class DigitJudge(nn.Module):
         torch.Size([2, 10])
     """
 
-    def __init__(self, channels: int = 32) -> None:
+    def __init__(self, num_filters: int = 32) -> None:
         super().__init__()
-        self.recipe: dict[str, Any] = {"channels": channels}
-        self.body = nn.Sequential(*convolution(1, channels), *convolution(channels, 2 * channels))
+        self.recipe: dict[str, Any] = {"num_filters": num_filters}
+        self.body = nn.Sequential(*convolution(1, num_filters), *convolution(num_filters, 2 * num_filters))
         self.dropout = nn.Dropout(0.3)
-        self.output_proj = nn.Linear(8 * channels, 10)
+        self.output_proj = nn.Linear(8 * num_filters, 10)
 
     def forward(self, images: Float[Tensor, "batch height width"]) -> Float[Tensor, "batch 10"]:
         """Score the ten digits.

@@ -128,7 +128,7 @@ def measure(artist: DigitArtist, *, samples: int = SAMPLES, seed: int = 0) -> Sc
     for temperature in (1.0, 0.7):
         generator = torch.Generator(artist.vae.codebook.weight.device).manual_seed(seed)
         shares.append(judged_right(artist.draw(phrases, temperature=temperature, generator=generator).images, phrases))
-    return Score(*shares, nats_per_token(artist, *digits_data.held_out_digits()))
+    return Score(shares[0], shares[1], nats_per_token(artist, *digits_data.held_out_digits()))
 
 
 def judged_right(images: Float[Tensor, "batch 8 8"], phrases: list[str]) -> float:

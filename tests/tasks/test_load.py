@@ -17,6 +17,8 @@ from attnref.tasks import (
     caption_reader,
     dates,
     dates_transformer,
+    digit_artist,
+    digit_judge,
     digit_patches,
     digit_rows,
     digits_vit,
@@ -37,9 +39,12 @@ READERS = {
     "masked_language_model": masked_model.MaskedLanguageModel,
     "captions": caption_reader.CaptionReader,
     "digits_vit": digits_vit.DigitViT,
+    "digit_judge": digit_judge.DigitJudge,
+    "digits_from_names": digit_artist.DigitArtist,
 }
 MERITS = dict.fromkeys(("dates", "dates_transformer", "number_words"), "exact match")
 MERITS |= {"language_model": "held-out nats per character", "captions": "exact captions"}
+MERITS |= {"digit_judge": "accuracy on digits that it never saw", "digits_from_names": "drawings judged right"}
 SHIPPED = [(name, shipped) for name in tasks.TASKS for shipped in find(name).shipped]
 each_task = pytest.mark.parametrize("name", tasks.TASKS)
 each_shipped = pytest.mark.parametrize(("name", "shipped"), SHIPPED, ids=lambda part: getattr(part, "stem", part))
@@ -148,7 +153,8 @@ def test_refuses_a_device_that_is_not_there():
             lambda: tasks.load("dances"),
             ValueError,
             "attnref.tasks.load: name must be one of 'dates', 'dates_transformer', 'digit_rows', 'digit_patches', "
-            "'number_words', 'language_model', 'masked_language_model', 'captions', 'digits_vit', got 'dances'.",
+            "'number_words', 'language_model', 'masked_language_model', 'captions', 'digits_vit', 'digit_judge', "
+            "'digits_from_names', got 'dances'.",
         ),
         (
             lambda: tasks.load("digit_rows", attend="softmax"),
@@ -204,6 +210,10 @@ def untrained(name):
         return masked_model.MaskedLanguageModel(" abc", "left", d_model=8, num_heads=2, d_ff=4, context=5)
     if name == "digits_vit":
         return digits_vit.DigitViT("mean", "linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
+    if name == "digit_judge":
+        return digit_judge.DigitJudge(4)
+    if name == "digits_from_names":
+        return digit_artist.DigitArtist(5, d_hidden=4, d_model=8, num_heads=2, d_ff=4, num_layers=1)
     return digit_patches.PatchReader("linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
 
 
