@@ -95,7 +95,7 @@ $(SOURCES): FORCE
 	@printf '%s\n' $(sort $(SOURCE_FILES)) | cmp -s - $@ || printf '%s\n' $(sort $(SOURCE_FILES)) > $@
 
 test: setup  ## everything that must hold before a commit, but what takes long
-	@$(BIN)/python tests/parts.py "make test" "$(MAKE)" lint types doctest shapes site
+	@$(BIN)/python tests/parts.py "make test" "$(MAKE)" lint types doctest+site shapes
 
 lint: | $(DEV)  ## the rules and the layout of the code
 	$(RUN) ruff check

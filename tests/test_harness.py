@@ -36,6 +36,20 @@ def test_parts_are_timed_with_those_inside_them_and_the_first_that_fails_ends_th
     assert done.returncode == 2  # make's own
 
 
+@pytest.mark.skipif(os.name != "posix" or not shutil.which("make"), reason="needs make")
+def test_parts_with_a_plus_between_them_run_side_by_side_and_speak_one_after_the_other(tmp_path):
+    meet = "\t@touch {0}; for i in $$(seq 100); do test -f {1} && break; sleep 0.1; done; test -f {1} && echo {0} met\n"
+    rules = f"one:\n{meet.format('one.txt', 'two.txt')}two:\n{meet.format('two.txt', 'one.txt')}\t@exit 4\n"
+    (tmp_path / "Makefile").write_text(f"{rules}three:\n\t@true\n")
+    command = [sys.executable, ROOT / "tests" / "parts.py", "all", "make", "one+two", "three"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    said = done.stdout.splitlines()
+    assert said[:4] == ["== one, and beside it two", "one.txt met", "== two", "two.txt met"]
+    assert said[-1] == "two failed"
+    assert not any("three" in line for line in said)
+    assert done.returncode == 2
+
+
 @pytest.mark.parametrize(("seconds", "said"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s")])
 def test_times_are_said_as_people_say_them(seconds, said):
     assert parts.spent(seconds) == said

@@ -1,4 +1,8 @@
-"""Notebook pages: run again when their code has changed, one style sheet for all, links that are checked."""
+"""Notebook pages: run again when their code has changed, one style sheet for all, links that are checked.
+
+Those that have to run start before the pages are made, several at a time, each in a process of its own
+(`python docs/_site/notebooks.py CONFIG PAGE`), which leaves what the plugin makes of it in the plugin's cache.
+"""
 
 import base64
 import hashlib
@@ -6,6 +10,9 @@ import os
 import posixpath
 import re
 import shutil
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,9 +23,11 @@ import typefaces
 from bs4 import BeautifulSoup, Tag
 from bs4.dammit import EntitySubstitution
 from bs4.element import PreformattedString
+from mkdocs.config import load_config
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.plugins import event_priority, get_plugin_logger
-from mkdocs.structure.files import Files
+from mkdocs.structure.files import Files, get_files
 from mkdocs.structure.pages import Page
 from mkdocs.utils import get_relative_url
 from sheets import used
@@ -35,6 +44,7 @@ EQUATION = r'<span class="arithmatex">\\(\1\\)</span>'
 LABEL = "The figure that the cell above draws; the text around it says what there is to see."
 _sheets: dict[str, str] = {}
 _used: set[Path] = set()
+_running: dict[str, Future[subprocess.CompletedProcess[str]]] = {}
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -46,19 +56,49 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     return config
 
 
+@event_priority(-100)  # when it is known which files are pages
+def on_files(files: Files, config: MkDocsConfig) -> None:
+    """Start the notebooks whose code has changed, as many at a time as there are cores."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    for file in files.documentation_pages():
+        uri, source = file.src_uri, Path(str(file.abs_src_path))
+        if uri.startswith("notebooks/") and not any(_cache(source).glob("*.json")):
+            command = [sys.executable, __file__, config.config_file_path, uri]
+            _running[uri] = pool.submit(subprocess.run, command, capture_output=True, text=True)
+            log.info("running %s, which takes up to a minute", uri)
+    pool.shutdown(wait=False)
+
+
 @event_priority(100)  # before the plugin looks into its cache
 def on_pre_page(page: Page, config: MkDocsConfig, files: Files) -> Page:
-    """Give each notebook a cache of its own for the code that it reaches, and say when it has to run."""
+    """Give each notebook a cache of its own for the code that it reaches, and wait until it has run."""
     if page.file.src_uri.startswith("notebooks/"):
-        script = Path(str(page.file.abs_src_path))
-        versions = [*(f"{name} {version(name)}" for name in MADE_BY), *typefaces.versions()]
-        text = hashlib.sha256(script.read_bytes()).hexdigest()
-        cache = CACHE / Sources().key(script, text, *versions)[:16]
+        cache = _cache(Path(str(page.file.abs_src_path)))
         config.plugins["mkdocs-jupyter"].config["cache_dir"] = str(cache)
         _used.add(cache)
-        if not any(cache.glob("*.json")):
-            log.info("running %s, which trains its model: about a minute", page.file.src_uri)
+        if (run := _running.pop(page.file.src_uri, None)) and (done := run.result()).returncode:
+            raise PluginError(f"{page.file.src_uri} does not run:\n{done.stderr}")
     return page
+
+
+def _cache(script: Path) -> Path:
+    """Where the page of a notebook is kept, for this code and these libraries."""
+    versions = [*(f"{name} {version(name)}" for name in MADE_BY), *typefaces.versions()]
+    text = hashlib.sha256(script.read_bytes()).hexdigest()
+    return CACHE / Sources().key(script, text, *versions)[:16]
+
+
+def execute(file: str, uri: str) -> None:
+    """Run one notebook and keep its page, as the plugin does when the site is built with this file of settings."""
+    config = load_config(file)
+    files = get_files(config)
+    source = files.get_file_from_path(uri)
+    assert source is not None
+    plugin = config.plugins["mkdocs-jupyter"]
+    plugin.on_pre_build(config=config)
+    page = plugin.on_pre_page(on_pre_page(Page(None, source, config), config, files), config=config, files=files)
+    assert page is not None
+    page.render(config, files)
 
 
 def _is_notebook(page: Page) -> bool:
@@ -143,3 +183,7 @@ def on_post_build(config: MkDocsConfig, **_: Any) -> None:
     for old in CACHE.glob("*"):
         if old.is_dir() and old not in _used:
             shutil.rmtree(old)
+
+
+if __name__ == "__main__":
+    execute(*sys.argv[1:])
