@@ -94,6 +94,16 @@ def test_a_term_stands_in_brackets_once_and_is_the_glossary_s(page):
             assert korean.endswith(known[english]), (korean, english, known[english])
 
 
+def test_a_term_leads_to_a_section_that_is_there():
+    places = re.findall(r"\]\(([^)#]+\.md)(#[\w-]+)?\) \|$", text("ko/terms.md"), re.MULTILINE)
+    wrong = []
+    for page, anchor in places:
+        path = DOCS / posixpath.normpath(f"ko/{page}")
+        if not path.is_file() or (anchor and f"{{ {anchor} " not in path.read_text(encoding="utf-8")):
+            wrong.append(page + anchor)
+    assert wrong == []
+
+
 def test_the_glossary_names_each_thing_once():
     rows = re.findall(r"^\| ([^|]+?) \| [^|]+ \| \[", text("ko/terms.md"), re.MULTILINE)
     assert len(rows) == len(set(rows)) > 50
