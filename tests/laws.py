@@ -59,6 +59,7 @@ COMPOSITIONS = {
     "masking",
     "mamba",
     "mamba_mixer",
+    "image_generation",
 }
 
 # Stems that are taught on the page of another, which has their figures too.
@@ -79,6 +80,8 @@ PAGE_OF = {
     "selective_scan": "mamba",
     "mamba_mixer": "mamba",
     "doubly_stochastic": "show_attend_tell",
+    "dalle_loss": "dalle",
+    "image_generation": "dalle",
 }
 
 MOST_LINES = 240  # of a file of the package: past about 200 lines it holds two ideas

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from attnref._checks import check_at_least, check_same_size, kind_of
+from attnref._checks import check_at_least, check_same_size, kind_of, shape_of
 from attnref.models._checks import check_right_padding
 from attnref.sequence._checks import check_token_mask, check_tokens
 from attnref.transformer._stacks import draw_anew
@@ -62,9 +62,8 @@ class DALLEEmbed(nn.Module):
         n_text = self.text_positions.max_positions
         if text.shape[1] != n_text:
             hint = "; pad it, and mask the padding by text_mask" if text.shape[1] < n_text else ""
-            raise ValueError(
-                f"{who}: text must be (batch, n_text) with n_text={n_text}, got {tuple(text.shape)}{hint}."
-            )
+            given = f"text {shape_of(text)} with n_text={text.shape[1]}"
+            raise ValueError(f"{who}: text must have n_text={n_text}, got {given}{hint}.")
         check_token_mask(who, "text_mask", text_mask, text)
         check_right_padding(who, text_mask, "text_mask")
         self._check_device(who, "text", text)

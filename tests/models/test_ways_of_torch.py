@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fused
 from attnref.fast.selective_scan import selective_scan as blocked
-from attnref.models import BERT, BERTPretraining, Mamba, MambaMixer, ShowAttendTell, ViT
+from attnref.models import BERT, DALLE, BERTPretraining, Mamba, MambaMixer, ShowAttendTell, ViT
 
 pytestmark = [
     pytest.mark.refusal,  # not of words: see above
@@ -75,6 +75,28 @@ def texts(batch, n):
     return torch.randint(VOCAB, (batch, n)), torch.randint(2, (batch, n)), real
 
 
+class BothLogits(DALLE):
+    """Scores of text and image in one tensor."""
+
+    def forward(self, text, image_tokens, text_mask=None):
+        scores = super().forward(text, image_tokens, text_mask=text_mask)
+        return torch.cat([part.flatten(1) for part in scores[:2]], dim=1)
+
+
+def dalle(**options):
+    """Drawn wider than its weights are: difference quotients would be far off."""
+    sizes = {"n_text": 3, "grid": (3, 3), "d_model": 8, "num_heads": 2, "d_ff": 16, "num_layers": 2}
+    model = BothLogits(VOCAB, 7, **sizes, **options)
+    for weight in model.parameters():
+        nn.init.normal_(weight, std=0.4)
+    return model
+
+
+def texts_and_images(batch, n):
+    real = torch.arange(3) < torch.randint(1, 4, (batch, 1))
+    return torch.randint(VOCAB, (batch, 3)), torch.randint(7, (batch, n)), real
+
+
 def mamba(**options):
     """Drawn wider than Mamba's weights are: difference quotients would be far off."""
     model = Mamba(VOCAB, d_model=4, num_layers=1, d_state=3, **options)
@@ -105,6 +127,12 @@ CASES = {
     ),
     "BERT": Case(bert, texts, TEXTS, "encoder.layers.0.self_attention.query_proj"),
     "BERTPretraining": Case(lambda: BERTPretraining(bert(attend=fused)), texts, TEXTS, "head.proj"),
+    "DALLE": Case(
+        dalle,
+        texts_and_images,
+        ({0: "batch"}, {0: "batch", 1: "n"}, {0: "batch"}),
+        "blocks.layers.0.self_attention.key_proj",
+    ),
     "ViT": Case(vit, image, ALONE, "head"),
     "ViT, mean": Case(partial(vit, pool="mean", d_hidden=3, attend=fused), image, ALONE, "head.0"),
 }

@@ -1,0 +1,57 @@
+"""Deliberate mistakes in the writing and choosing of images: what, the right text, the wrong one."""
+
+TESTS = ("models/test_image_generation.py",)
+MISTAKES = {
+    "models/image_generation.py": [
+        ("start decoded", ".tokens[:, 1:]", ".tokens[:, :-1]"),
+        ("prompted with a code", "dalle.start_of_image)", "0)"),
+        ("mask not passed on", "dalle.start(text, text_mask, cache=cache)", "dalle.start(text, cache=cache)"),
+        ("always cached", "dalle.start(text, text_mask, cache=cache)", "dalle.start(text, text_mask, cache=True)"),
+        ("one token short", "max_new_tokens=n_image, ", "max_new_tokens=n_image - 1, "),
+        ("temperature ignored", '"temperature": temperature', '"temperature": 1.0'),
+        ("top-k ignored", '"top_k": top_k', '"top_k": None'),
+        ("greedy", '"generator": generator}', '"generator": None}'),
+        ("with gradients", "@torch.no_grad()\n", ""),
+        ("any model passes", "    if not isinstance(dalle, DALLE):\n", "    if False:\n"),
+        ("a class passes", "isinstance(vae, type) or ", ""),
+        ("no decode passes", 'not callable(getattr(vae, "decode", None))', "False"),
+        ("grids may differ", '("grid", "num_codes")', '("num_codes",)'),
+        ("codes may differ", '("grid", "num_codes")', '("grid",)'),
+        ("a VAE must tell its grid", "if theirs is not None and theirs != ours:", "if theirs != ours:"),
+        ("temperature not checked", "    check_number(who, 0, above=True, temperature=temperature)\n", ""),
+        ("top-k not checked", "        check_at_least(who, 1, top_k=top_k)\n", "        pass\n"),
+        ("options without a generator", "    if generator is None and given:\n", "    if False:\n"),
+        ("generator not checked", '        check_generator("generate_images", generator, text)\n', "        pass\n"),
+        ("the worst first", "descending=True, stable=True", "descending=False, stable=True"),
+        (
+            "of equals the last",
+            "scores.argsort(dim=1, descending=True, stable=True)",
+            "(scores.shape[1] - 1 - scores.flip(1).argsort(dim=1, descending=True, stable=True))",
+        ),
+        ("over the texts", "scores.argsort(dim=1", "scores.argsort(dim=0"),
+        ("all kept", "[:, :k]", "[:, :]"),
+        ("k is two", "k: int = 1", "k: int = 2"),
+        ("scores not reordered", "scores[texts, chosen], chosen)", "scores[:, :k], chosen)"),
+        ("candidates of the first text", "Reranked(candidates[texts, chosen]", "Reranked(candidates[0][chosen]"),
+        (
+            "candidates not checked",
+            '    check_axes("rerank", "candidates", candidates, "(batch, candidates, ...)", at_least=2)\n',
+            "",
+        ),
+        ("scores not checked", '    check_axes("rerank", "scores", scores, "(batch, candidates)", exactly=2)\n', ""),
+        ("whole scores pass", '    check_floating("rerank", scores=scores)\n', ""),
+        (
+            "batches may differ",
+            '    check_same_size("rerank", "batch", candidates=(candidates, 0), scores=(scores, 0))\n',
+            "",
+        ),
+        (
+            "numbers may differ",
+            '    check_same_size("rerank", "the number of candidates", candidates=(candidates, 1), scores=(scores, 1))\n',
+            "",
+        ),
+        ("k not checked", '    check_at_least("rerank", 1, k=k)\n', ""),
+        ("k past the end", "    if k > scores.shape[1]:\n", "    if False:\n"),
+        ("NaN passes", "bool(scores.isnan().any())", "False"),
+    ],
+}
