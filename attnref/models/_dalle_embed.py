@@ -37,7 +37,7 @@ class DALLEEmbed(nn.Module):
     ) -> Float[Tensor, "batch n d_model"]:
         """Start of text, the text, start of image, and the image tokens but for the last."""
         start = image_tokens.new_full((image_tokens.shape[0], 1), self.image.vocab_size - 1)
-        read = torch.cat((start, image_tokens[:, :-1]), dim=1)  # (batch, n_image)
+        read = torch.cat((start, image_tokens), dim=1)[:, :-1]  # (batch, n_image)
         return self.dropout(torch.cat((self.of_text(text, text_mask), self.of_image(read, 0)), dim=1))
 
     def of_text(

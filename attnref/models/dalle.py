@@ -140,10 +140,9 @@ class DALLE(nn.Module):
 
         x = self.embed(text, image_tokens, text_mask)  # (batch, n, d_model)
         x, weights = self.blocks(x, causal_mask(x.shape[1], device=x.device), return_weights=return_weights)
-        text_logits = self.text_proj(x[:, : self.n_text])  # (batch, n_text, text_vocab_size): start, text but the last
-        image_logits = self.image_proj(
-            x[:, self.n_text + 1 :]
-        )  # (batch, n_image, num_codes): start, image but the last
+        of_text, of_image = x[:, : self.n_text], x[:, self.n_text + 1 :]  # the start and all tokens but the last, each
+        text_logits = self.text_proj(of_text)  # (batch, n_text, text_vocab_size)
+        image_logits = self.image_proj(of_image)  # (batch, n_image, num_codes)
         return DALLEScores(text_logits, image_logits, weights)
 
     def start(

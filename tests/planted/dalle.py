@@ -58,7 +58,7 @@ MISTAKES = {
         ("reset leaves the output layers", "draw_anew(*self.children())", "draw_anew(self.embed, self.blocks)"),
     ],
     "models/_dalle_embed.py": [
-        ("last token read too", "image_tokens[:, :-1]), dim=1)", "image_tokens), dim=1)[:, :-1].roll(1, 1)"),
+        ("last token read too", "image_tokens), dim=1)[:, :-1]", "image_tokens), dim=1)[:, 1:]"),
         ("start of the image is code 0", "self.image.vocab_size - 1)\n        read", "0)\n        read"),
         (
             "image before the text",

@@ -47,8 +47,8 @@ MISTAKES = {
         ),
         (
             "numbers may differ",
-            '    check_same_size("rerank", "the number of candidates", candidates=(candidates, 1), scores=(scores, 1))\n',
-            "",
+            'check_same_size("rerank", "the number of candidates", candidates=(candidates, 1), scores=(scores, 1))',
+            "pass",
         ),
         ("k not checked", '    check_at_least("rerank", 1, k=k)\n', ""),
         ("k past the end", "    if k > scores.shape[1]:\n", "    if False:\n"),
