@@ -317,12 +317,13 @@ def test_the_cache_holds_every_position_from_the_start():
     model, (text, image_tokens) = make(), pairs()
     reading = model.start(text)
     reading.read(torch.cat((prompt(), image_tokens[:, :-1]), dim=1))
+    assert model.start(text, cache=False)._caches is None
     assert {(cache.length, cache.capacity) for cache in reading._caches} == {(N_TEXT + 1 + N_IMAGE,) * 2}
 
 
 def test_greedy_takes_the_best():
     model, (text, _) = make(), pairs()
-    written = generate(model.start(text), prompt(), max_new_tokens=N_IMAGE).tokens[:, 1:]
+    written = generate(model.start(text), prompt(start=model.start_of_image), max_new_tokens=N_IMAGE).tokens[:, 1:]
     assert torch.equal(model(text, written).image_logits.argmax(-1), written)
 
 
