@@ -63,6 +63,15 @@ def test_every_dtype(agrees, dtype):
     agrees(found, dalle_loss(wide, text, image_tokens, text_mask=REAL), dtype)
 
 
+def test_sums_do_not_overflow_in_float16():
+    """600 words of 200 nats: their sum is more than float16 holds."""
+    logits = torch.zeros(200, 3, 7, dtype=torch.float16)
+    logits[..., 0] = 200
+    text, image_tokens = torch.ones(200, 3).long(), torch.ones(200, 1).long()
+    scores = DALLEScores(logits, logits[:, :1], None)
+    assert dalle_loss(scores, text, image_tokens, text_mask=text == 1) == 200
+
+
 def call(change=lambda scores: scores, text=None, image_tokens=None, **options):
     scores, *tokens = inputs()
     given = (own if other is None else other for own, other in zip(tokens, (text, image_tokens), strict=True))

@@ -23,8 +23,10 @@ LEFT_OUT = {
     "attnref.Generated",
     "attnref.TransformerWeights",
     "attnref.models.BERTScores",
+    "attnref.models.DALLEScores",
     "attnref.models.HardScores",
     "attnref.models.MaskedTokens",
+    "attnref.models.Reranked",
 }
 
 
