@@ -1,8 +1,8 @@
 """A hook of the site: Korean in the site's own typeface, wherever it stands.
 
 Of thousands of letters the pages have a few hundred. They are cut out when all pages are built: those of pages in
-English, which list the Korean ones, and those of pages in Korean alone. A browser fetches what its page has; a page in
-Korean asks for all at once.
+English, which list the Korean ones, into one small file, and those of pages in Korean into a file for each weight,
+which such a page asks for at once.
 """
 
 import hashlib
@@ -19,11 +19,16 @@ from mkdocs.utils import get_relative_url
 from webfonts import FACE, HERE, SOURCE, cut, ranges
 
 CACHE = HERE.parents[1] / ".cache" / "hangul"
-FAMILY = "Plex Sans KR"
-WEIGHTS = {"400": "400 500", "600": "600 700"}  # of the typeface, and those of the stylesheet that it stands for
+# The family, the weights that it stands for and the weight of the typeface, of each file. Pages in English name a few
+# pages in Korean, in one weight.
+FILES = {
+    "plex-sans-kr": ("Plex Sans KR", "400 700", "400"),
+    "plex-sans-kr-pages-400": ("Plex Sans KR Pages", "400 500", "400"),
+    "plex-sans-kr-pages-600": ("Plex Sans KR Pages", "600 700", "600"),
+}
+EARLY = [name for name in FILES if "-pages-" in name]  # what a page in Korean is set in
 LETTER = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3]")
 ESCAPED = re.compile(r"\\u([0-9a-f]{4})")  # what the theme tells its script
-FILES = [f"plex-sans-kr{part}-{weight}" for part in ("", "-pages") for weight in WEIGHTS]
 _letters: dict[bool, set[int]] = {}  # of pages in Korean, and of all others
 
 
@@ -43,14 +48,13 @@ def on_post_page(output: str, page: Page, **_: Any) -> str:
 def on_post_build(config: MkDocsConfig, **_: Any) -> None:
     """MkDocs: write the files beside the other typefaces, and say in their stylesheet when to fetch them."""
     vendor = Path(config.site_dir, "assets", "vendor")
-    everywhere, korean = _letters[False], _letters[True] - _letters[False]
     parts, css = [], ""
-    for name in FILES:
-        held, weight = korean if "-pages" in name else everywhere, name.rpartition("-")[2]
+    for name, (family, weights, weight) in FILES.items():
+        held = _letters[name in EARLY]
         file = SOURCE / f"ibm-plex-sans-kr/files/ibm-plex-sans-kr-korean-{weight}-normal.woff2"
         text = "".join(map(chr, sorted(held)))
         parts.append({"from": str(file), "to": name, "text": text, "noHinting": True})
-        css += FACE.format(FAMILY, WEIGHTS[weight], "normal", "swap", f"{name}.woff2", ranges(held)) if held else ""
+        css += FACE.format(family, weights, "normal", "swap", f"{name}.woff2", ranges(held)) if held else ""
     for file in made(parts):
         shutil.copy(file, vendor / "fonts")
     with (vendor / "typefaces.css").open("a", encoding="utf-8") as sheet:
@@ -65,7 +69,7 @@ def letters(html: str) -> set[int]:
 
 def early(html: str, folder: str) -> str:
     """A page that asks at once, in its head, for the letters of Korean."""
-    links = (f'<link rel="preload" href="{folder}/{n}.woff2" as="font" type="font/woff2" crossorigin>\n' for n in FILES)
+    links = (f'<link rel="preload" href="{folder}/{n}.woff2" as="font" type="font/woff2" crossorigin>\n' for n in EARLY)
     return html.replace('<link rel="stylesheet"', "".join(links) + '<link rel="stylesheet"', 1)
 
 
