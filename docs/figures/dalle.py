@@ -1,7 +1,8 @@
-"""DALL·E: one sequence of text and image under one causal mask, and the sparse masks of the paper."""
+"""DALL·E: one sequence under one causal mask, an image token by token, reranking, and the sparse masks of the paper."""
 
 from functools import cache
 
+import numpy as np
 import torch
 from _kit import Canvas, Role, ink
 from matplotlib.colors import to_rgb
@@ -10,12 +11,16 @@ from matplotlib.patches import Rectangle
 from torch import Tensor, nn
 
 from attnref import causal_mask
-from attnref.models import DALLE
-from attnref.plot.styles import FAINT, MUTED, current_scheme
+from attnref.models import DALLE, rerank
+from attnref.plot.styles import FAINT, INK, MUTED, current_scheme
+from attnref.tasks import load
+from attnref.tasks.digit_artist import Drawn
+from attnref.tasks.digits_from_names_data import encode
 
 WORDS, CODES, GRID = ("a", "blue", "cup"), (7, 2, 2, 5, 5, 1), (2, 3)
 N_TEXT, N_IMAGE = len(WORDS), len(CODES)
 START = "start"
+PHRASE, CANDIDATES, BEST = "three, thick", 8, 3
 
 
 def sequence(narrow: bool = False) -> Figure:
@@ -105,6 +110,60 @@ def _weights() -> Tensor:
     layers = model(text, image_tokens, return_weights=True).weights
     assert layers is not None
     return layers[0][0, 0]
+
+
+def drawing(narrow: bool = False) -> Figure:
+    """An image of a trained model, four tokens at a time; and eight images of the phrase, the best scored first."""
+    drawn, scores = _drawn()
+    c = Canvas(278 if narrow else 226, narrow=narrow)
+    side, pitch = (42.0, 53.5) if narrow else (66.0, 100.0)
+    c.step(1, 0, 12, f"write: {PHRASE}")
+    first = (c.width - 4 * pitch - side) / 2
+    for k in range(5):
+        x, y = first + k * pitch, 30.0
+        picture(c, drawn.images[0], x, y, side, written=4 * k)
+        words = f"{4 * k} of 16" if narrow else f"{4 * k} of 16 tokens"
+        c.text(x + side / 2, y + side + 12, words, size=0.9)
+        if k:
+            c.arrow((x - pitch + side + 3, y + side / 2), (x - 3, y + side / 2))
+    below = 30 + side + 40
+    c.step(2, 0, below, f"rerank: {CANDIDATES} images, the best {BEST} are kept")
+    best = rerank(drawn.images[None], scores[None], CANDIDATES)
+    each = 4 if narrow else 8
+    side, pitch = (46.0, 62.0) if narrow else (48.0, 60.0)
+    first = (c.width - (each - 1) * pitch - side) / 2
+    for k, (image, score) in enumerate(zip(best.candidates[0], best.scores[0].tolist(), strict=True)):
+        x, y = first + k % each * pitch, below + 18 + k // each * (side + 30)
+        picture(c, image, x, y, side)
+        if k < BEST:
+            c.ax.add_patch(Rectangle((x - 2, y - 2), side + 4, side + 4, fc="none", ec=ink("value"), lw=2.4))
+        c.text(x + side / 2, y + side + 13, f"{score:.1f}", role="value" if k < BEST else "plain", size=0.9)
+    c.ax.set(xlim=(0, c.width), ylim=(c.height, 0))
+    return c.figure
+
+
+def picture(c: Canvas, image: Tensor, x: float, y: float, side: float, written: int = 16) -> None:
+    """A digit in ink, without the patches that are not written yet, and a grid of the patches while there are such."""
+    shown, scheme = np.empty((*image.shape, 4)), current_scheme()
+    shown[..., :3], shown[..., 3] = to_rgb(INK[scheme]), 0.92 * image.numpy()
+    for k in range(written, 16):
+        row, column = 2 * (k // 4), 2 * (k % 4)
+        shown[row : row + 2, column : column + 2, 3] = 0
+    c.ax.imshow(shown.round(2), extent=(x, x + side, y + side, y), interpolation="none", aspect="auto")
+    if written < 16:
+        for k in range(1, 4):
+            at = side * k / 4
+            c.ax.plot((x + at, x + at), (y, y + side), color=FAINT[scheme], lw=0.6)
+            c.ax.plot((x, x + side), (y + at, y + at), color=FAINT[scheme], lw=0.6)
+    c.ax.add_patch(Rectangle((x, y), side, side, fc="none", ec=MUTED[scheme], lw=0.8))
+
+
+@cache
+def _drawn() -> tuple[Drawn, Tensor]:
+    """Eight images of the phrase at temperature 1, and the scorer's scores of them."""
+    artist = load("digits_from_names")
+    drawn = artist.draw([PHRASE] * CANDIDATES, generator=torch.Generator().manual_seed(0))
+    return drawn, artist.scorer.score(drawn.images, encode([PHRASE])[0])
 
 
 def masks(narrow: bool = False) -> Figure:
