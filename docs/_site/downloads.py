@@ -29,6 +29,15 @@ CACHE = ROOT / ".cache" / "downloads"
 HELD = ("attnref", "benchmarks", "docs", "tests")  # what the archives hold, with the files beside them
 MADE = {"node_modules", "__pycache__", "vendor", ".ipynb_checkpoints"}  # and what is made there, and not held
 NOTE = re.compile(r"<noscript>.*?</noscript>", re.DOTALL)
+# The last lines of a page that has snippets, and those of one in Korean.
+TAKE = {
+    "en": """This page as a [notebook]({up}downloads/{name}.ipynb){{ download }}
+and as a [script]({up}downloads/{name}.py){{ download }}.
+Where attnref is [installed]({up}install.md), `python -m attnref.doctest {name}` runs its snippets.""",
+    "ko": """이 페이지를 [노트북]({up}downloads/{name}.ipynb){{ download }}이나
+[스크립트]({up}downloads/{name}.py){{ download }}로 받을 수 있다.
+attnref를 [설치]({up}install.md)했으면 `python -m attnref.doctest {name}`으로 이 페이지의 코드를 모두 실행한다.""",
+}
 WHEEL = "attnref.whl"  # on a page: the name of the wheel, whatever the version
 
 
@@ -85,17 +94,8 @@ def on_page_markdown(markdown: str, page: Page, files: Files, **_: Any) -> str:
     name = page.file.src_uri.removesuffix(".md")
     if not page.file.src_uri.endswith(".md") or not files.get_file_from_path(f"downloads/{name}.ipynb"):
         return markdown
-    up = "../" * page.file.src_uri.count("/")
-    return f"""{markdown}
-
-<div class="take" data-search-exclude markdown>
-
-This page as a [notebook]({up}downloads/{name}.ipynb){{ download }}
-and as a [script]({up}downloads/{name}.py){{ download }}.
-Where attnref is [installed]({up}install.md), `python -m attnref.doctest {name}` runs its snippets.
-
-</div>
-"""
+    said = TAKE[page.meta.get("lang", "en")].format(up="../" * page.file.src_uri.count("/"), name=name)
+    return f'{markdown}\n\n<div class="take" data-search-exclude markdown>\n\n{said}\n\n</div>\n'
 
 
 def on_page_content(html: str, page: Page, config: MkDocsConfig, **_: Any) -> str:

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import scripts
@@ -120,3 +121,19 @@ def test_pages_link_to_their_source_where_the_repository_is_known(address, monke
     page = pages.Page(None, files.File("attention/masks.md", config.docs_dir, config.site_dir, True), config)
     assert page.edit_url == ((address and f"{address}/edit/main/docs/attention/masks.md") or None)
     assert "content.action.edit" in config.theme["features"]
+
+
+@pytest.mark.parametrize(
+    ("source", "language", "said"),
+    [
+        ("attention/masks.md", None, "This page as a [notebook](../downloads/attention/masks.ipynb){ download }"),
+        ("ko/register.md", "ko", "이 페이지를 [노트북](../downloads/ko/register.ipynb){ download }"),
+    ],
+)
+def test_a_page_says_in_its_language_how_to_take_it_along(source, language, said):
+    downloads = pytest.importorskip("downloads")
+    page = SimpleNamespace(file=SimpleNamespace(src_uri=source), meta={"lang": language} if language else {})
+    text = downloads.on_page_markdown("Text.", page, SimpleNamespace(get_file_from_path=lambda _: True))
+    assert text.startswith("Text.\n\n<div")
+    assert said in text
+    assert f"`python -m attnref.doctest {source.removesuffix('.md')}`" in text

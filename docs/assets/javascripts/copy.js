@@ -11,7 +11,10 @@ document$.subscribe(({ body }) => {
 
 // Copy buttons. Of a snippet, the large one gives what runs alone: the statements that it needs from earlier on the page
 // stand above it. The small one gives the snippet by itself. The texts were made with the site (docs/_site/copies.py).
-const label = { whole: "Copy, with what it needs from earlier on the page", plain: "Copy", alone: "Copy this snippet alone" }
+const labels = {
+  en: { whole: "Copy, with what it needs from earlier on the page", plain: "Copy", alone: "Copy this snippet alone", caption: "alone" },
+  ko: { whole: "앞에서 필요한 것까지 함께 복사", plain: "복사", alone: "이 코드만 복사", caption: "이것만" },
+}
 
 function button(text, title, caption) {
   const made = document.createElement("button")
@@ -34,6 +37,7 @@ function typed(code) {
 
 document$.subscribe(({ body }) => {
   const held = body.querySelector("#copies")
+  const label = labels[document.documentElement.lang] ?? labels.en
   const { earlier, copies } = held ? JSON.parse(held.textContent) : { earlier: [], copies: [] }
   for (const code of body.querySelectorAll(".md-content .highlight > pre > code")) {
     if (code.closest(".doc-signature, .jupyter-wrapper") || code.parentElement.querySelector(".md-code__nav")) continue
@@ -43,7 +47,7 @@ document$.subscribe(({ body }) => {
     bar.className = "md-code__nav"
     if (above) {
       const whole = `# From earlier on this page:\n${above}\n# The snippet:\n${alone}`
-      bar.append(button(whole, label.whole), button(alone, label.alone, "alone"))
+      bar.append(button(whole, label.whole), button(alone, label.alone, label.caption))
     } else bar.append(button(alone, label.plain))
     code.before(bar)
   }

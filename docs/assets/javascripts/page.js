@@ -1,10 +1,11 @@
 // What a stylesheet cannot do alone: let the keyboard reach what scrolls sideways, at every width, and unfold what is
 // printed. Runs on every page the theme shows.
+const korean = document.documentElement.lang == "ko"
 const names = {
-  ".katex-display": "Equation",
-  ".md-typeset__scrollwrap": "Table",
+  ".katex-display": korean ? "수식" : "Equation",
+  ".md-typeset__scrollwrap": korean ? "표" : "Table",
   ".jp-OutputArea-output, .highlight-ipynb": "Cell of the notebook",
-  "pre, pre > code": "Code",
+  "pre, pre > code": korean ? "코드" : "Code",
 }
 
 function mark(element) {
