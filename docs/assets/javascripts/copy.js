@@ -13,7 +13,7 @@ document$.subscribe(({ body }) => {
 // stand above it. The small one gives the snippet by itself. The texts were made with the site (docs/_site/copies.py).
 const labels = {
   en: { whole: "Copy, with what it needs from earlier on the page", plain: "Copy", alone: "Copy this snippet alone", caption: "alone" },
-  ko: { whole: "앞에서 필요한 것까지 함께 복사", plain: "복사", alone: "이 코드만 복사", caption: "이것만" },
+  ko: { whole: "앞에서 필요한 것까지 함께 복사", plain: "복사", alone: "이것만 복사", caption: "이것만" },
 }
 
 function button(text, title, caption) {
