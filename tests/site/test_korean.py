@@ -94,6 +94,13 @@ def test_a_term_stands_in_brackets_once_and_is_the_glossary_s(page):
             assert korean.endswith(known[english]), (korean, english, known[english])
 
 
+def test_every_mechanism_of_the_notes_has_a_term_in_korean():
+    linked = {posixpath.normpath(f"ko/{page}") for page in re.findall(r"\]\(([^)#]+\.md)", text("ko/terms.md"))}
+    pages = {row["page"] for row in statements.register()["mechanisms"].values() if "page" in row}
+    assert len(pages) > 20
+    assert pages - linked == set()
+
+
 def test_a_term_leads_to_a_section_that_is_there():
     places = re.findall(r"\]\(([^)#]+\.md)(#[\w-]+)?\) \|$", text("ko/terms.md"), re.MULTILINE)
     wrong = []
