@@ -272,6 +272,32 @@ def test_models_and_their_gradients(model, inputs):
         near(weight.grad, gradient)
 
 
+def test_dalle_its_gradients_and_what_it_writes():
+    from attnref.models import DALLE, dalle_loss
+
+    torch.manual_seed(0)
+    sizes = {"d_model": 8, "num_heads": 2, "d_ff": 16, "num_layers": 2}
+    model = DALLE(9, 7, n_text=4, grid=(2, 3), **sizes).double()
+    text, image_tokens = torch.randint(9, (3, 4)), torch.randint(7, (3, 6))
+    real, prompt = padding_mask([4, 2, 1], 4)[:, 0], torch.full((3, 1), model.start_of_image)
+    expected = model(text, image_tokens, text_mask=real, return_weights=True)
+    dalle_loss(expected, text, image_tokens, text_mask=real).backward()
+    gradients = [weight.grad.clone() for weight in model.parameters()]
+    written = attnref.generate(model.start(text, real), prompt, max_new_tokens=6).tokens
+    model.cuda().zero_grad()
+    given = text.cuda(), image_tokens.cuda()
+    found = model(*given, text_mask=real.cuda(), return_weights=True)
+    for ours, theirs in zip(
+        torch.utils._pytree.tree_leaves(found), torch.utils._pytree.tree_leaves(expected), strict=True
+    ):
+        near(ours, theirs)
+    dalle_loss(found, *given, text_mask=real.cuda()).backward()
+    for weight, gradient in zip(model.parameters(), gradients, strict=True):
+        near(weight.grad, gradient)
+    start = model.start(text.cuda(), real.cuda())
+    assert torch.equal(attnref.generate(start, prompt.cuda(), max_new_tokens=6).tokens.cpu(), written)
+
+
 @pytest.mark.parametrize("fast", [False, True], ids=["reference", "fast"])
 def test_mamba_and_its_gradients(fast):
     from attnref.fast.selective_scan import selective_scan as blocked

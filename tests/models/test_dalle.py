@@ -400,6 +400,7 @@ def test_tokens_may_be_int32():
     assert torch.equal(found, model(text, image_tokens).image_logits)
 
 
+@pytest.mark.slow
 def test_the_sizes_of_the_paper():
     """Some 12 billion parameters: 64 layers of 62 heads of 64, 256 text tokens of 16,384, 32 x 32 of 8,192."""
     sizes = {"d_model": 62 * 64, "num_heads": 62, "d_ff": 4 * 62 * 64, "num_layers": 64}
