@@ -79,6 +79,8 @@ PAGE_OF = {
     "rollout": "vit",
     "selective_scan": "mamba",
     "mamba_mixer": "mamba",
+    "gumbel_softmax": "discrete_vae",
+    "discrete_vae_loss": "discrete_vae",
     "doubly_stochastic": "show_attend_tell",
     "dalle_loss": "dalle",
     "image_generation": "dalle",

@@ -17,7 +17,7 @@ from torch.nn.utils import parametrize
 
 from attnref.fast.scaled_dot_product import scaled_dot_product_attention as fused
 from attnref.fast.selective_scan import selective_scan as blocked
-from attnref.models import BERT, DALLE, BERTPretraining, Mamba, MambaMixer, ShowAttendTell, ViT
+from attnref.models import BERT, DALLE, BERTPretraining, DiscreteVAE, Mamba, MambaMixer, ShowAttendTell, ViT
 
 pytestmark = [
     pytest.mark.refusal,  # not of words: see above
@@ -105,6 +105,17 @@ def mamba(**options):
     return model
 
 
+class GivenNoise(DiscreteVAE):
+    """With the noise as an argument, so that it gives the same twice."""
+
+    def forward(self, images, noise):
+        return super().forward(images, 0.7, noise=noise)
+
+
+def image_and_noise(batch, _):
+    return torch.randn(batch, 2, 4, 6), -torch.empty(batch, 6, 5).exponential_().log()
+
+
 def unpadded(batch, n):
     return (torch.randint(VOCAB, (batch, n)),)
 
@@ -117,6 +128,12 @@ PAIR, ALONE = ({0: "batch"}, {0: "batch"}), ({0: "batch"},)  # ShowAttendTell un
 TEXTS = ({0: "batch", 1: "n"},) * 3
 MASKED = ({0: "batch"}, {}, {0: "batch"})
 CASES = {
+    "DiscreteVAE": Case(
+        partial(GivenNoise, 5, image_size=(4, 6), patch=2, channels=2, d_hidden=6, d_code=3),
+        image_and_noise,
+        PAIR,
+        "decoder.0",
+    ),
     "Mamba": Case(mamba, unpadded, ALONE, "layers.0.mixer.in_proj"),  # unrolls its loop over n, too
     "MambaMixer, fast": Case(
         partial(MambaMixer, 4, d_state=3, bias=True, scan=blocked), sequence_and_mask, MASKED, "x_proj"
