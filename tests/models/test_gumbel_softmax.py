@@ -93,13 +93,18 @@ def test_gradcheck():
     assert gradgradcheck(lambda z, g: gumbel_softmax(z, 0.7, noise=g), (logits, noise))
 
 
+def test_the_temperature_is_one_unless_given():
+    logits, noise = drawn(3, 5)
+    assert torch.equal(gumbel_softmax(logits, noise=noise), gumbel_softmax(logits, 1.0, noise=noise))
+
+
 # Hard samples: straight-through.
 
 
 @temperatures
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16], ids=str)
 def test_hard_is_exactly_one_hot(temperature, dtype):
-    logits, noise = drawn(50, 7, dtype=dtype)
+    logits, noise = drawn(2000, 7, dtype=dtype)
     found = gumbel_softmax(logits, temperature, hard=True, noise=noise)
     assert set(found.unique().tolist()) == {0.0, 1.0}
     assert torch.equal(found.argmax(-1), (logits.float() + noise.float()).argmax(-1))
