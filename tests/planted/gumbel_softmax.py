@@ -19,7 +19,6 @@ MISTAKES = {
         ("always hard", "    if hard:\n", "    if True:\n"),
         ("hard without a gradient", "one_hot + (soft - soft.detach())", "one_hot"),
         ("hard with twice the gradient", "one_hot + (soft - soft.detach())", "one_hot + 2 * (soft - soft.detach())"),
-        ("almost one-hot", "one_hot + (soft - soft.detach())", "one_hot - soft.detach() + soft"),
         ("hard is soft", "one_hot + (soft - soft.detach())", "soft"),
         ("the smallest is chosen", "scores.argmax(-1, keepdim=True)", "scores.argmin(-1, keepdim=True)"),
         (
