@@ -77,6 +77,7 @@ MEASURED = [
     "cost",
     "digit_patches",
     "digits_vit",
+    "discrete_vae",
     "growing_images",
     "language_model",
     "luong_scores",

@@ -339,6 +339,40 @@ def test_what_is_said_of_vision_transformers():
     assert max(run["accuracy"] for run in vision_runs("class token, softmax, small positions")) < min(large)
 
 
+SOFTNESS = {  # of the codes of a discrete VAE: temperature, beta
+    "from 1 to 0.3": "from 1 to 0.3 | 0.001",
+    "from 1 to 1/16": "from 1 to 1/16 | 0.001",
+    "always 1": "always 1 | 0.001",
+    "always 0.05": "always 0.05 | 0.001",
+    "no penalty": "from 1 to 0.3 | 0",
+    "a penalty of 0.03": "from 1 to 0.3 | 0.03",
+}
+
+
+def codes_of(way, what):
+    return [run[what] for run in measured("discrete_vae")["runs"] if run["way"] == way]
+
+
+@pytest.mark.parametrize("way", SOFTNESS)
+def test_table_of_discrete_vaes(way):
+    errors = (codes_of(way, what) for what in ("error", "relaxed"))
+    cells = " | ".join(f"{mean(each):.4f} ({min(each):.4f} to {max(each):.4f})" for each in errors)
+    codes = codes_of(way, "codes")
+    assert f"| {SOFTNESS[way]} | {cells} | {min(codes)} to {max(codes)} |" in page("models/discrete_vae.md")
+
+
+def test_what_is_said_of_discrete_vaes():
+    soft, low, no, strong = "always 1", "always 0.05", "no penalty", "a penalty of 0.03"
+    close = [codes_of(way, "error") for way in list(SOFTNESS)[:3]]
+    assert max(map(mean, close)) - min(map(mean, close)) < min(max(each) - min(each) for each in close)
+    assert max(codes_of(soft, "relaxed")) < min(e for way in SOFTNESS if way != soft for e in codes_of(way, "relaxed"))
+    assert set(codes_of(low, "codes")) == {7}
+    assert min(codes_of(low, "error")) > max(e for way in SOFTNESS if way != low for e in codes_of(way, "error"))
+    assert max(codes_of(no, "codes")) < min(codes_of("from 1 to 0.3", "codes")) < min(codes_of(strong, "codes"))
+    assert min(codes_of(strong, "error")) > max(codes_of("from 1 to 0.3", "error"))
+    assert min(codes_of(no, "error")) > max(codes_of("from 1 to 0.3", "error"))
+
+
 def growing(background, pool, how):
     runs = measured("growing_images")["runs"]
     return [run["asked"][how] for run in runs if (run["background"], run["pool"]) == (background, pool)]

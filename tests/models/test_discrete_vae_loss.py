@@ -19,7 +19,7 @@ def inputs(dtype=torch.float64, seed=0):
     return [torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes]
 
 
-@pytest.mark.parametrize("beta", [0, 0.001, 2.0])
+@pytest.mark.parametrize("beta", [0.0, 0.001, 2.0])
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 def test_agrees_with_oracle(agrees, arrays, beta, dtype):
     found = discrete_vae_loss(*inputs(dtype), beta=beta)
@@ -56,10 +56,10 @@ def test_gradcheck():
 def test_equal_codes_cost_nothing_and_a_certain_one_the_logarithm_of_their_number(num_codes, level):
     images = torch.rand(1, 1, 2, 2, dtype=torch.float64)
     equal = torch.full((1, 3, num_codes), level, dtype=torch.float64)
-    assert float(discrete_vae_loss(images, images, equal, beta=1)) == pytest.approx(0, abs=1e-12)
+    assert float(discrete_vae_loss(images, images, equal, beta=1.0)) == pytest.approx(0, abs=1e-12)
     sure = equal.clone()
     sure[..., 0] += 1000
-    assert float(discrete_vae_loss(images, images, sure, beta=1)) == pytest.approx(math.log(num_codes), abs=1e-12)
+    assert float(discrete_vae_loss(images, images, sure, beta=1.0)) == pytest.approx(math.log(num_codes), abs=1e-12)
 
 
 def test_the_paper_s_weights_differ_by_a_constant():
