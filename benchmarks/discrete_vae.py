@@ -1,10 +1,10 @@
 """What the temperature and the penalty do to a discrete VAE of digits: `python benchmarks/discrete_vae.py`.
 
 A small discrete VAE learns the training digits of 8 x 8 pixels, with 32 codes for patches of 2 x 2: with the
-temperature of the recipe and others, and with other weights of the penalty. A seed draws the same images in the same order for
-all. Measured on the 360 held-out images: the squared error of a pixel after tokens, after soft samples at the last
-temperature of the training, and how many codes stand for at least one patch in 200. One thread, so the same machine
-gives the same numbers. The table is printed, and its numbers are written to docs/figures/discrete_vae.json.
+temperature of the recipe and others, and with other weights of the penalty. A seed draws the same images in the same
+order for all. Measured on the 360 held-out images: the squared error of a pixel after tokens, after soft samples at the
+last temperature of the training, and how many codes stand for at least one patch in 200. One thread, so the same
+machine gives the same numbers. The table is printed, and its numbers are written to docs/figures/discrete_vae.json.
 """
 
 import sys

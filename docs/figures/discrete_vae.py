@@ -4,7 +4,7 @@ import math
 from functools import cache
 
 import torch
-from _kit import Block, Canvas, ink
+from _kit import Canvas, Role, ink
 from matplotlib import rcParams
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_rgb, to_rgba
@@ -68,7 +68,11 @@ def sample(narrow: bool = False) -> Figure:
     cell = (40.0, 22.0) if narrow else (42.0, 24.0)
     top = 24.0
     x, blocks = 6.0, []
-    columns = (("logits z", LOGITS, "query"), ("noise g", NOISE, "plain"), ("z + g", LOGITS + NOISE, "key"))
+    columns: list[tuple[str, Tensor, Role]] = [
+        ("logits z", LOGITS, "query"),
+        ("noise g", NOISE, "plain"),
+        ("z + g", LOGITS + NOISE, "key"),
+    ]
     for name, numbers, role in columns:
         blocks.append(c.matrix(x, top, numbers[:, None], role=role, cell=cell, digits=2, name=name, most=3.0))
         x += cell[0] + (36 if narrow else 20)
@@ -256,7 +260,7 @@ def _bars(c: Canvas, q: Tensor, best: int, x: float, y: float, w: float, h: floa
     c.line((x, y + h), (x + w, y + h), width=1.0)
 
 
-def _tokens(c: Canvas, tokens: Tensor, x: float, y: float, side: float, marked: int) -> Block:
+def _tokens(c: Canvas, tokens: Tensor, x: float, y: float, side: float, marked: int) -> None:
     """The grid of codes with their numbers."""
     step = side / SIDE
     for n, token in enumerate(tokens.tolist()):
@@ -265,4 +269,3 @@ def _tokens(c: Canvas, tokens: Tensor, x: float, y: float, side: float, marked: 
         fc = (*to_rgb(ink("weights", fill=True)), 0.45 if strong else 0.14)
         c.ax.add_patch(Rectangle(corner, step, step, fc=fc, ec=ink("weights"), lw=0.8))
         c.text(corner[0] + step / 2, corner[1] + step / 2, str(token), size=0.9, weight="bold" if strong else "normal")
-    return Block(x, y, side, side)
