@@ -76,6 +76,7 @@ MEASURED = [
     "captions",
     "cost",
     "digit_patches",
+    "digits_from_names",
     "digits_vit",
     "discrete_vae",
     "growing_images",

@@ -373,6 +373,66 @@ def test_what_is_said_of_discrete_vaes():
     assert min(codes_of(no, "error")) > max(codes_of("from 1 to 0.3", "error"))
 
 
+NAMES_RUNS = measured("digits_from_names")["runs"]
+NAMED = {way: [run["drawn"][way] for run in NAMES_RUNS] for way in NAMES_RUNS[0]["drawn"]}
+NAMED |= {"1.0, best of 16": [run["reranked"] for run in NAMES_RUNS]}
+NAMED |= {f"*{kind}*": [run["real"][kind] for run in NAMES_RUNS] for kind in NAMES_RUNS[0]["real"]}
+
+
+@pytest.mark.parametrize("way", NAMED)
+def test_table_of_digits_from_names(way):
+    each = NAMED[way]
+    right = [", ".join(f"{one['right']:.3f}" for one in each), f"{mean(one['right'] for one in each):.3f}"]
+    cells = ["", ""] if way.startswith("*") else right  # the judge has learned from the held-out images
+    cells += [f"{mean(one[column] for one in each):.2f}" for column in ("distance", "variety")]
+    assert f"| {way} | {' | '.join(cells)} |".replace("|  |  |", "| | |") in page("models/digits_from_names.md")
+
+
+@pytest.mark.parametrize("word", NAMES_RUNS[0]["styles"])
+def test_table_of_words_of_style(word):
+    def over(who, at):
+        return mean(run["styles"][word][who][at] for run in NAMES_RUNS)
+
+    digits = 1 if word in ("thick", "thin") else 2
+    cells = [f"{over(who, 0):.2f}" for who in ("without", "drawn", "best", "decoded")]
+    cells += [f"{over(who, 1):.{digits}f}" for who in ("drawn", "decoded")]
+    assert f"| {word} | {' | '.join(cells)} |" in page("models/digits_from_names.md")
+
+
+def test_what_is_said_of_digits_from_names():
+    text = page("models/digits_from_names.md")
+    assert f"**{NAMED['1.0'][0]['right']:.3f}**{{ .merit }}" in text
+    for way, bound in (("1.0", 0.88), ("0.7", 0.95)):
+        shares = [one["right"] for one in NAMED[way]]
+        assert min(shares) >= bound
+        assert f"{min(shares):.2f} to {max(shares):.2f}" in text
+    assert all(one["copies"] == 0 for way, each in NAMED.items() for one in each if way != "0.5")
+    assert f"to {round(1000 * sum(one['copies'] for one in NAMED['0.5']))} of 3000 drawings" in text
+    for run in NAMES_RUNS:
+        drawn, real = run["drawn"], run["real"]["held-out images"]
+        assert drawn["1.0"]["distance"] > real["distance"] > drawn["0.7"]["distance"] > drawn["0.5"]["distance"]
+        assert run["reranked"]["right"] > max(one["right"] for one in drawn.values())
+        assert abs(run["reranked"]["variety"] - drawn["0.5"]["variety"]) < 0.1
+        for high, low in (("thick", "thin"), ("wide", "narrow")):
+            assert run["styles"][high]["drawn"][1] > run["styles"][high]["without"][1] > run["styles"][low]["drawn"][1]
+        assert min(run["looks"]["name"][:2]) > max(run["looks"]["name"][8:])
+        assert max(run["wrong_name"][5:11]) == max(run["wrong_name"])  # in the middle of the image
+    vae = {key: [run["vae"][key] for run in NAMES_RUNS] for key in ("right", "codes", "error")}
+    assert f"{min(vae['right']):.3f} to {max(vae['right']):.3f} of them" in text
+    assert f"{min(vae['codes'])} to {max(vae['codes'])} of its 32 codes" in text
+    assert f"{min(vae['error']):.4f} to {max(vae['error']):.4f} for a pixel" in text
+    nats = {split: f"{mean(run['nats'][split] for run in NAMES_RUNS):.2f}" for split in ("held-out", "training")}
+    assert (
+        f"decoder by {nats['held-out']} nats per token, given their names; training images by {nats['training']}"
+        in text
+    )
+    looks = [f"{mean(run['looks']['name'][at] for run in NAMES_RUNS):.2f}" for at in (0, -1)]
+    assert f"{looks[0]} of the attention is on the name. Of the last token it is {looks[1]}," in text
+    variety = [mean(one["variety"] for one in NAMED[way]) for way in ("0.5", "*held-out images*")]
+    assert f"differ by {variety[0]:.2f}, two real digits by {variety[1]:.2f}" in text
+    assert f"{NAMES_RUNS[0]['weights']:,} weights" in text
+
+
 def growing(background, pool, how):
     runs = measured("growing_images")["runs"]
     return [run["asked"][how] for run in runs if (run["background"], run["pool"]) == (background, pool)]

@@ -122,7 +122,7 @@ class DigitArtist(nn.Module):
         return self.vae.decode(tokens)[:, 0].clamp(0, 1)
 
     @torch.no_grad()
-    def tokens(self, images: Float[Tensor, "batch 8 8"]) -> Int[Tensor, "batch 16"]:
+    def tokens(self, images: Float[Tensor, "batch height width"]) -> Int[Tensor, "batch 16"]:
         """The tokens of these images. No gradient is kept."""
         digits_data.check_pixels("DigitArtist", images, SIZE, weights=self.vae.codebook.weight)
         return self.vae.tokens(images[:, None])

@@ -37,8 +37,8 @@ def train(
 
     First the discrete VAE learns to describe the training images, then a scorer learns which phrase is true of which
     image, then the decoder learns which tokens follow which phrase. The tokens that it learns from are drawn from the
-    probabilities that the discrete VAE gives to its codes, anew each time, so no image is the same tokens twice. (The
-    paper takes the most probable ones; its images are 250 million.)
+    probabilities that the discrete VAE gives to its codes, anew each time, so an image is seldom the same tokens twice.
+    (The paper takes the most probable ones; its images are 250 million.)
 
     The same seed on the same machine gives the same weights.
 

@@ -124,7 +124,11 @@ def test_the_shipped_judge_holds_its_figure():
     judge, (images, digits) = tasks.load("digit_judge"), digits_data.training_digits()
     assert digit_judge.measure(judge, images, digits).accuracy == pytest.approx(0.9763, abs=3 / 1437)
     assert torch.equal(judge.read(images[:5]), judge(images[:5]).argmax(1))
-    assert digit_judge.measure(judge, images[:4], (judge.read(images[:4]) + torch.tensor([0, 0, 0, 1])) % 10)[0] == 0.75
+
+
+def test_right_answers_are_counted():
+    judge, wrong = DigitJudge(2).eval(), torch.tensor([0, 0, 0, 1])
+    assert digit_judge.measure(judge, some(4), (judge.read(some(4)) + wrong) % 10).accuracy == 0.75
     assert str(digit_judge.Score(0.98765)) == "accuracy on digits that it never saw 0.9877"
 
 
@@ -195,15 +199,19 @@ def test_the_shipped_scorer_knows_names_and_styles(shipped):
 
 
 def test_drawings_are_those_of_the_models(artist):
-    phrases = ["three", "four, wide"]
+    nn.init.normal_(artist.dalle.embed.padding.weight, std=5.0)  # so that it matters
+    nn.init.normal_(artist.dalle.image_proj.weight)
+    phrases = ["three"] * 30 + ["four, wide"]
     drawn = artist.draw(phrases, temperature=0.8, top_k=3, generator=generator())
     text = data.encode(phrases)
     options = {"temperature": 0.8, "top_k": 3, "generator": generator()}
     expected = generate_images(artist.dalle, artist.vae, text, text_mask=text != 0, **options)
     assert torch.equal(drawn.images, expected[:, 0].clamp(0, 1))
     assert torch.equal(drawn.images, artist.decode(drawn.tokens))
-    assert (drawn.tokens.shape, drawn.tokens.max() < 6) == ((2, 16), True)
-    torch.testing.assert_close(artist(phrases, generator(1)), artist.draw(phrases, generator=generator(1)).images)
+    assert (drawn.tokens.shape, drawn.tokens.max() < 6) == ((31, 16), True)
+    torch.testing.assert_close(
+        artist(phrases[:2], generator(1)), artist.draw(phrases[:2], generator=generator(1)).images
+    )
 
 
 def test_the_best_of_several_is_the_one_of_the_highest_score(artist):
@@ -255,7 +263,7 @@ def test_a_training_is_decided_by_its_seed_alone(monkeypatch):
 def test_tokens_to_learn_from_are_drawn_and_the_text_counts_an_eighth(monkeypatch):
     """With undecided logits of the discrete VAE, tokens are drawn from all codes alike."""
     monkeypatch.setattr(digits_from_names, "pretrain", lambda vae, *_, **__: vae.encoder[-1].weight.data.zero_())
-    monkeypatch.setattr(DigitArtist.__init__, "__kwdefaults__", {**DigitArtist.__init__.__kwdefaults__, "dropout": 0.0})
+    monkeypatch.setattr(digits_from_names, "DigitArtist", lambda: DigitArtist(dropout=0.0))
     seen = []
     loss = digits_from_names.dalle_loss
     monkeypatch.setattr(digits_from_names, "dalle_loss", lambda *asked, **o: seen.append(asked) or loss(*asked, **o))
@@ -415,7 +423,7 @@ def test_effect_of_a_wrong_name(artist):
             "digit_drawings.variety: images must be two of a digit at least, got digits [1, 2].",
         ),
         (
-            lambda: digit_drawings.effect(some(0), torch.zeros(0), "thick"),
+            lambda: digit_drawings.effect(some(0), torch.zeros(0, dtype=torch.long), "thick"),
             "digit_drawings.effect: images must be at least 1, got 0.",
         ),
         (
