@@ -23,11 +23,13 @@ if (location.protocol != "file:") { // from where no page may fetch
 
   // A word is found by its beginning, so the singular finds the plural too, and a noun finds it with any particle.
   const singular = word => plurals.reduce((short, ending) => short.replace(ending, "$1"), word.replace(particle, "$1$2"))
+  // Of a symbol such as d_k each letter is that letter, not the beginning of any word.
+  const letters = word => (/^[a-z]_[a-z]$/i.test(word) ? word.replace("_", "^1 ") + "^1" : word)
   const asked = query => {
     if (/["*~^:]|(^|\s)[+-]/.test(query)) return query // in the language of the search itself
     const words = query.split(/[\s?!]+/).filter(Boolean)
     const telling = words.filter(word => !small.has(word.toLowerCase()) && !asking.test(word))
-    return (telling.length ? telling : words).map(singular).join(" ")
+    return (telling.length ? telling : words).map(singular).map(letters).join(" ")
   }
 
   const { Worker, XMLHttpRequest } = window
