@@ -25,7 +25,7 @@ PHRASE, CANDIDATES, BEST = "three, thick", 8, 3
 
 def sequence(narrow: bool = False) -> Figure:
     """What the model reads, which score is read where, and the four quadrants of the mask."""
-    c = Canvas(432 if narrow else 374, narrow=narrow)
+    c = Canvas(435 if narrow else 377, narrow=narrow)
     bottom = _stream(c)
     _quadrants(c, bottom + 14)
     return c.figure
@@ -70,13 +70,13 @@ def _quadrants(c: Canvas, y: float) -> None:
     weights = _weights()
     n, cut = len(weights), N_TEXT + 1
     cell = (19.0, 15.0) if c.narrow else (20.0, 17.0)
-    left, top = (52.0, y + 22) if c.narrow else (64.0, y + 22)
+    left, top = (52.0, y + 25) if c.narrow else (64.0, y + 25)
     c.matrix(left, top, weights, role="weights", cell=cell, digits=-1, hidden=~causal_mask(n).numpy(), most=0.5)
     w, h = cell
     sides: tuple[tuple[int, int, Role, str], ...] = ((0, cut, "query", "text"), (cut, n, "key", "image"))
     for first, end, role, words in sides:
         middle = (first + end) / 2
-        c.text(left + middle * w, top - 10, f"keys: {words}", role=role)
+        c.text(left + middle * w, top - 13, f"keys: {words}", role=role)
         c.text(left - 8, top + middle * h, words, role=role, ha="right")
         c.line((left - 4, top + first * h + 2), (left - 4, top + end * h - 2), role=role, width=2.4)
         c.line((left + first * w + 2, top - 3), (left + end * w - 2, top - 3), role=role, width=2.4)
