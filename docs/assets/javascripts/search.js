@@ -23,8 +23,8 @@ if (location.protocol != "file:") { // from where no page may fetch
 
   // A word is found by its beginning, so the singular finds the plural too, and a noun finds it with any particle.
   const singular = word => plurals.reduce((short, ending) => short.replace(ending, "$1"), word.replace(particle, "$1$2"))
-  // Of a symbol such as d_k each letter is that letter, not the beginning of any word.
-  const letters = word => (/^[a-z]_[a-z]$/i.test(word) ? word.replace("_", "^1 ") + "^1" : word)
+  // Of d_k or DALL-E, a letter alone is that letter, not the beginning of any word.
+  const letters = word => word.split(/[_-]/).map((part, _, all) => (all[1] && /^[a-z]$/i.test(part) ? `${part}^1` : part)).join(" ")
   const asked = query => {
     if (/["*~^:]|(^|\s)[+-]/.test(query)) return query // in the language of the search itself
     const words = query.split(/[\s?!]+/).filter(Boolean)
