@@ -272,6 +272,30 @@ def test_models_and_their_gradients(model, inputs):
         near(weight.grad, gradient)
 
 
+def test_a_discrete_vae_its_gradients_and_what_it_draws():
+    from attnref.models import DiscreteVAE, discrete_vae_loss, gumbel_softmax
+
+    torch.manual_seed(0)
+    model = DiscreteVAE(5, image_size=(4, 6), patch=2, channels=3, d_hidden=4, d_code=2).double()
+    images = torch.randn(2, 3, 4, 6, dtype=torch.float64)
+    noise = -torch.empty(2, 6, 5, dtype=torch.float64).exponential_().log()
+    reconstruction, logits = model(images, 0.5, noise=noise)
+    discrete_vae_loss(images, reconstruction, logits, beta=0.1).backward()
+    expected, model.encoder[0].weight.grad = model.encoder[0].weight.grad, None
+    tokens = model.tokens(images)
+    again = model.decode(tokens)
+    model.cuda()
+    found, scores = model(images.cuda(), 0.5, noise=noise.cuda())
+    near(found, reconstruction)
+    near(scores, logits)
+    discrete_vae_loss(images.cuda(), found, scores, beta=0.1).backward()
+    near(model.encoder[0].weight.grad, expected)
+    assert torch.equal(model.tokens(images.cuda()).cpu(), tokens)
+    near(model.decode(tokens.cuda()), again)
+    drawn = gumbel_softmax(torch.zeros(2000, 4, device="cuda"), 0.5, hard=True, generator=torch.Generator("cuda"))
+    assert drawn.sum(0).min() > 350  # of 500 expected: more than seven standard deviations
+
+
 def test_dalle_its_gradients_and_what_it_writes():
     from attnref.models import DALLE, dalle_loss
 
