@@ -68,11 +68,9 @@ def gumbel_softmax(
     check_number(who, 0, above=True, temperature=temperature)
     if not isinstance(hard, bool):
         raise TypeError(f"{who}: hard must be a bool, got {kind_of(hard)}.")
-    if noise is None:
-        noise = _draw(who, logits, generator)
-    else:
-        _check_noise(who, noise, logits, generator)
+    _check_noise(who, logits, noise, generator)
 
+    noise = _draw(logits, generator) if noise is None else noise
     scores = at_least_float32(logits) + at_least_float32(noise)  # (..., num_codes)
     soft = (scores / temperature).softmax(-1)
     if hard:
@@ -118,15 +116,17 @@ def temperature_schedule(step: int, *, num_steps: int, start: float = 1.0, end: 
     return end + (start - end) * (1 + math.cos(math.pi * min(step / num_steps, 1))) / 2
 
 
-def _draw(who: str, logits: Tensor, generator: torch.Generator | None) -> Tensor:
+def _draw(logits: Tensor, generator: torch.Generator | None) -> Tensor:
     """Gumbel noise: minus the logarithm of what is drawn from the exponential distribution, which is -log(u)."""
-    if generator is not None:
-        check_generator(who, generator, logits)
     return -torch.empty_like(at_least_float32(logits.detach())).exponential_(generator=generator).log()
 
 
-def _check_noise(who: str, noise: Tensor, logits: Tensor, generator: torch.Generator | None) -> None:
-    """As many numbers as there are logits; and what is given is not drawn."""
+def _check_noise(who: str, logits: Tensor, noise: Tensor | None, generator: torch.Generator | None) -> None:
+    """The noise is as many numbers as there are logits, or is drawn; not both."""
+    if generator is not None:
+        check_generator(who, generator, logits)
+    if noise is None:
+        return
     check_axes(who, "noise", noise, "(..., num_codes)")
     check_floating(who, logits=logits, noise=noise)
     if noise.shape != logits.shape:
