@@ -1,6 +1,7 @@
 """Deliberate mistakes in models/discrete_vae.py: what, the right text, the wrong one."""
 
 TESTS = ("models/test_discrete_vae.py", "models/test_ways_of_torch.py")
+ONLY = "discrete"  # of the tests that all Modules share, those of this one
 MISTAKES = {
     "models/discrete_vae.py": [
         ("rows and columns change places", "x.flatten(2).transpose(1, 2)", "x.mT.flatten(2).transpose(1, 2)"),
