@@ -86,6 +86,7 @@ MEASURED = [
     "masked_language_model",
     "number_words",
     "pooling",
+    "recall",
     "seq2seq_lengths",
     "transformer_cost",
     "warm_up",

@@ -348,6 +348,23 @@ def test_mamba_and_its_gradients(fast):
     assert torch.equal(attnref.generate(model.start(), prompt.cuda(), max_new_tokens=6).tokens.cpu(), written)
 
 
+@pytest.mark.parametrize("model", ["time_invariant", "relative"])
+def test_models_that_recall(model):
+    from attnref.tasks.recall_model import RecallModel
+
+    torch.manual_seed(0)
+    reader, tokens = RecallModel(model, d_model=8, num_heads=2, d_state=3, d_ff=12).double(), torch.randint(16, (3, 20))
+    expected = reader(tokens)
+    expected.sin().sum().backward()
+    gradients = [weight.grad.clone() for weight in reader.parameters()]
+    reader.cuda().zero_grad()
+    found = reader(tokens.cuda())
+    near(found, expected)
+    found.sin().sum().backward()
+    for weight, gradient in zip(reader.parameters(), gradients, strict=True):
+        near(weight.grad, gradient)
+
+
 @pytest.mark.parametrize("rule", ["euler", "zoh"])
 def test_a_selective_scan(rule):
     from attnref.fast.selective_scan import selective_scan as blocked

@@ -517,3 +517,34 @@ def test_mamba_beside_hugging_face():
     assert ratios["forward"] >= 2
     assert ratios["memory"] >= 15
     assert ratios["training"] >= 10
+
+
+RECALL = {
+    "mamba": "Mamba",
+    "time_invariant": "time-invariant",
+    "relative": "attention, relative positions",
+    "learned": "attention, learned positions",
+}
+
+
+def recalled(question, model, d_state=8):
+    """The runs of the three seeds, by size."""
+    wanted = (question, model, d_state)
+    runs = measured("recall")["runs"]
+    some = [run["accuracy"] for run in runs if (run["question"], run["model"], run["d_state"]) == wanted]
+    assert len(some) == 3
+    return list(zip(*some, strict=True))
+
+
+@pytest.mark.parametrize("question", ["induction", "selective_copying"])
+@pytest.mark.parametrize("model", RECALL)
+def test_tables_of_recall(question, model):
+    cells = (f"{mean(each):.2f} ({min(each):.2f}-{max(each):.2f})" for each in recalled(question, model))
+    table = page("models/selective_copying.md").split(f"| {question.replace('_', ' ')} |")[1].split("\n\n")[0]
+    assert f"| {RECALL[model]} | {' | '.join(cells)} |" in table
+
+
+@pytest.mark.parametrize(("model", "name"), [("mamba", "Mamba"), ("relative", "attention")])
+def test_table_of_pairs(model, name):
+    cells = (f"{mean(each):.2f} ({min(each):.2f}-{max(each):.2f})" for each in recalled("pairs", model))
+    assert f"| {name} | {' | '.join(cells)} |" in page("models/selective_copying.md")

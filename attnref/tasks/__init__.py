@@ -23,6 +23,7 @@ TASKS = (
     "digits_vit",
     "digit_judge",
     "digits_from_names",
+    "recall",
 )
 
 __all__ = ["TASKS", "device", "load"]
@@ -42,7 +43,8 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
             model that was trained the same way without attention. "digit_patches" takes `attend`: "softmax" or
             "efficient". "number_words" takes `positions`: "none" loads the model that was trained the same way without
             positions. "digits_vit" takes `positions`: 0.02 loads the model whose position embeddings started small.
-            "masked_language_model" takes `sides`: "left" loads the model that attends to the left alone.
+            "masked_language_model" takes `sides`: "left" loads the model that attends to the left alone. "recall" takes
+            `question`: "selective_copying" or "induction".
 
     Returns:
         The model in evaluation mode; for "dates" a [DateReader][attnref.tasks.dates.DateReader], for
@@ -55,7 +57,8 @@ def load(name: str, path: str | Path | None = None, *, device: torch.device | st
         [CaptionReader][attnref.tasks.caption_reader.CaptionReader], for "digits_vit" a
         [DigitViT][attnref.tasks.digits_vit.DigitViT], for "digit_judge" a
         [DigitJudge][attnref.tasks.digit_judge.DigitJudge], for "digits_from_names" a
-        [DigitArtist][attnref.tasks.digit_artist.DigitArtist].
+        [DigitArtist][attnref.tasks.digit_artist.DigitArtist], for "recall" a
+        [RecallModel][attnref.tasks.recall_model.RecallModel].
 
     Raises:
         TypeError: The task has no such option, or an option is given together with a path.

@@ -135,6 +135,8 @@ VIT = {"pool": "class", "attend": "softmax", "positions": 0.5, "split": "images"
         ("digits_vit", "--attend", "efficient", VIT | {"attend": "efficient"}),
         ("digits_vit", "--positions", "0.02", VIT | {"positions": 0.02}),
         ("digits_vit", "--split", "forms", VIT | {"split": "forms"}),
+        ("recall", "--question", "pairs", {"question": "pairs", "model": "mamba"}),
+        ("recall", "--model", "relative", {"question": "selective_copying", "model": "relative"}),
     ],
 )
 def test_every_choice_reaches_the_training_and_the_measuring(name, option, choice, arguments, training):

@@ -24,6 +24,7 @@ from attnref.tasks import (
     digits_vit,
     masked_model,
     number_reader,
+    recall_model,
     story_model,
 )
 from attnref.tasks._task import find
@@ -41,6 +42,7 @@ READERS = {
     "digits_vit": digits_vit.DigitViT,
     "digit_judge": digit_judge.DigitJudge,
     "digits_from_names": digit_artist.DigitArtist,
+    "recall": recall_model.RecallModel,
 }
 MERITS = dict.fromkeys(("dates", "dates_transformer", "number_words"), "exact match")
 MERITS |= {"language_model": "held-out nats per character", "captions": "exact captions"}
@@ -154,7 +156,7 @@ def test_refuses_a_device_that_is_not_there():
             ValueError,
             "attnref.tasks.load: name must be one of 'dates', 'dates_transformer', 'digit_rows', 'digit_patches', "
             "'number_words', 'language_model', 'masked_language_model', 'captions', 'digits_vit', 'digit_judge', "
-            "'digits_from_names', got 'dances'.",
+            "'digits_from_names', 'recall', got 'dances'.",
         ),
         (
             lambda: tasks.load("digit_rows", attend="softmax"),
@@ -214,6 +216,8 @@ def untrained(name):
         return digit_judge.DigitJudge(4)
     if name == "digits_from_names":
         return digit_artist.DigitArtist(5, d_hidden=4, d_model=8, num_heads=2, d_ff=4, num_layers=1)
+    if name == "recall":
+        return recall_model.RecallModel("relative", d_model=8, num_heads=2, d_ff=4)
     return digit_patches.PatchReader("linear", d_model=8, num_heads=2, num_layers=1, d_ff=4)
 
 

@@ -4,9 +4,18 @@ import pytest
 import torch
 from torch import nn
 
-from attnref.tasks import _recipe, dates, digit_patches, digit_rows, digits_vit, language_model, masked_language_model
+from attnref.tasks import (
+    _recipe,
+    dates,
+    digit_patches,
+    digit_rows,
+    digits_vit,
+    language_model,
+    masked_language_model,
+    recall,
+)
 
-TASKS = [dates, digit_rows, digit_patches, language_model, masked_language_model, digits_vit]
+TASKS = [dates, digit_rows, digit_patches, language_model, masked_language_model, digits_vit, recall]
 
 
 def batches(count):
