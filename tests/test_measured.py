@@ -548,3 +548,25 @@ def test_tables_of_recall(question, model):
 def test_table_of_pairs(model, name):
     cells = (f"{mean(each):.2f} ({min(each):.2f}-{max(each):.2f})" for each in recalled("pairs", model))
     assert f"| {name} | {' | '.join(cells)} |" in page("models/selective_copying.md")
+
+
+def test_what_is_said_of_recall():
+    text, runs = page("models/selective_copying.md"), measured("recall")["runs"]
+    weights = {run["model"]: run["weights"] for run in runs if run["question"] != "pairs"}
+    assert all(16_500 < number < 18_000 for model, number in weights.items() if model != "learned")
+    assert {run["steps"] for run in runs if run["question"] == "selective_copying"} == {1600}
+    assert {run["steps"] for run in runs if run["question"] != "selective_copying"} == {800}
+    for question, said in (("induction", "1.00"), ("selective_copying", "0.95")):
+        last = {model: mean(recalled(question, model)[-1]) for model in RECALL}
+        assert f"{last['mamba']:.2f}" == said
+        assert max(last, key=lambda model: last[model]) == "mamba"
+    assert "with 1.00 and 0.95" in text
+    far = {model: f"{mean(recalled('induction', model)[-1]):.2f}" for model in ("learned", "relative")}
+    assert f"learned positions answers {far['learned']} of" in text
+    assert f"relative positions give {far['relative']}." in text
+    sixteen = [f"{mean(recalled('pairs', model)[3]):.2f}" for model in ("relative", "mamba")]
+    assert f"{sixteen[0]} of 16 pairs, where Mamba gets {sixteen[1]}" in text
+    for n, size in ((8, 2), (16, 3)):  # a random one of the values that were read
+        random = 1 / n + (1 - 1 / n) / 16
+        assert f"{random:.2f} of {n}" in text
+        assert mean(recalled("pairs", "mamba")[size]) < random + 0.01
