@@ -2,9 +2,9 @@
 
 The recipe of the task, `attnref.tasks.recall.train`, runs for each question and model. A seed draws the same sequences
 for all models. Induction and selective copying are trained at 32 tokens and asked at up to 256; pairs are trained at 4
-to 16 and asked at 2 to 32. Induction and pairs take half of the steps of the recipe. Accuracy is measured on sequences that no
-training draws. One thread, so the same machine gives the same numbers. The table is printed, and its numbers are
-written to docs/figures/recall.json.
+to 16 and asked at 2 to 32. Induction and pairs take half of the steps of the recipe. Accuracy is measured on sequences
+that no training draws. One thread, so the same machine gives the same numbers. The table is printed, and its numbers
+are written to docs/figures/recall.json.
 """
 
 import sys
