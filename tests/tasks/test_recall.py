@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from attnref import causal_mask, scaled_dot_product_attention
+from attnref import causal_mask, scaled_dot_product_attention, tasks
 from attnref.models import Mamba, MambaMixer
 from attnref.oracle.selective_scan import selective_scan as definition
 from attnref.tasks import _recipe, recall, recall_data
@@ -244,6 +244,13 @@ def test_right_answers_are_counted():
     each = {n: recall.accuracy(reader, recall_data.held_out("induction", n)) for n in (5, 7)}
     assert score == (each[7], each)
     assert str(recall.Score(0.25, {5: 0.5, 7: 0.25})) == "held-out accuracy 0.2500; 0.500 at 5, 0.250 at 7"
+
+
+@pytest.mark.parametrize(("question", "share"), [("induction", 1.0), ("selective_copying", 0.997)])
+def test_shipped_weights_hold_their_figure(question, share):
+    shipped = tasks.load("recall", question=question)
+    assert shipped.recipe["model"] == "mamba"
+    assert recall.measure(shipped, question, (128,)).accuracy == pytest.approx(share, abs=0.004)
 
 
 @pytest.mark.slow
