@@ -89,4 +89,4 @@ def on_post_page(output: str, **_: Any) -> str:
 
     output = BLOCK.sub(numbered, output)
     texts = as_json(found).replace("</", "<\\/")
-    return output.replace("</body>", f'<script type="application/json" id="copies">{texts}</script>\n</body>')
+    return output.replace("</body>", f'<script type="application/json" data-copies>{texts}</script>\n</body>')

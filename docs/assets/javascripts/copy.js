@@ -36,7 +36,7 @@ function typed(code) {
 }
 
 document$.subscribe(({ body }) => {
-  const held = body.querySelector("#copies")
+  const held = body.querySelector("script[data-copies]")
   const label = labels[document.documentElement.lang] ?? labels.en
   const { earlier, copies } = held ? JSON.parse(held.textContent) : { earlier: [], copies: [] }
   for (const code of body.querySelectorAll(".md-content .highlight > pre > code")) {
