@@ -39,10 +39,11 @@ def on_pre_build(**_: Any) -> None:
 
 @event_priority(-90)  # when the page is whole
 def on_post_page(output: str, page: Page, **_: Any) -> str:
-    """MkDocs: note the letters, and let a page in Korean ask for its own."""
+    """MkDocs: note the letters, and let a page ask for those of its text."""
     korean = page.meta.get("lang") == "ko"
     _letters[korean] |= letters(output)
-    return early(output, get_relative_url("assets/vendor/fonts", page.url)) if korean else output
+    names = EARLY if korean else ["plex-sans-kr"] if letters(page.content or "") else []
+    return early(output, get_relative_url("assets/vendor/fonts", page.url), names)
 
 
 def on_post_build(config: MkDocsConfig, **_: Any) -> None:
@@ -67,9 +68,9 @@ def letters(html: str) -> set[int]:
     return set(map(ord, LETTER.findall(html)))
 
 
-def early(html: str, folder: str) -> str:
-    """A page that asks at once, in its head, for the letters of Korean."""
-    links = (f'<link rel="preload" href="{folder}/{n}.woff2" as="font" type="font/woff2" crossorigin>\n' for n in EARLY)
+def early(html: str, folder: str, names: list[str]) -> str:
+    """A page that asks at once, in its head, for these files."""
+    links = (f'<link rel="preload" href="{folder}/{n}.woff2" as="font" type="font/woff2" crossorigin>\n' for n in names)
     return html.replace('<link rel="stylesheet"', "".join(links) + '<link rel="stylesheet"', 1)
 
 
