@@ -45,7 +45,7 @@ SOURCE_FILES := $(shell find attnref docs mkdocs.yml README.md CONTRIBUTING.md C
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup serve site test lint types doctest shapes slow browser-test mistakes mutants
+.PHONY: help setup serve site test lint types pytest doctest shapes slow browser-test mistakes mutants
 .PHONY: packages successors format constraints clean address FORCE
 
 help:  ## list the targets
@@ -95,7 +95,7 @@ $(SOURCES): FORCE
 	@printf '%s\n' $(sort $(SOURCE_FILES)) | cmp -s - $@ || printf '%s\n' $(sort $(SOURCE_FILES)) > $@
 
 test: setup  ## everything that must hold before a commit, but what takes long
-	@$(BIN)/python tests/parts.py "make test" "$(MAKE)" lint types doctest+site shapes
+	@$(BIN)/python tests/parts.py "make test" "$(MAKE)" lint types pytest+site
 
 lint: | $(DEV)  ## the rules and the layout of the code
 	$(RUN) ruff check
@@ -103,6 +103,9 @@ lint: | $(DEV)  ## the rules and the layout of the code
 
 types: | $(DEV)  ## the types of the code
 	$(RUN) pyright
+
+pytest: | $(DEV)  ## what pytest runs before a commit: doctest, then shapes
+	@$(BIN)/python tests/parts.py "make pytest" "$(MAKE)" doctest shapes
 
 # What a reader runs, as a reader runs it, and refusals: with shapes enforced, the shapes would refuse first, in other words.
 doctest: | $(DEV)  ## the snippets of all pages, and the tests that must run without enforced shapes

@@ -13,6 +13,7 @@ import parts
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+APART = {name: value for name, value in os.environ.items() if name != parts.LOG}  # from a run that this one is part of
 needs_git = pytest.mark.skipif(not shutil.which("git"), reason="needs git")
 
 
@@ -22,7 +23,7 @@ def test_parts_are_timed_with_those_inside_them_and_the_first_that_fails_ends_th
     inner = f'\t@{sys.executable} {script} "make outer" "$(MAKE)" first second\n'
     (tmp_path / "Makefile").write_text(f"outer:\n{inner}first:\n\t@sleep 1\nsecond:\n\t@true\nwrong:\n\t@exit 3\n")
     command = [sys.executable, script, "all", "make", "outer", "wrong", "second"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=APART, capture_output=True, text=True)
     table = done.stdout.split("what each part took\n")[-1].splitlines()
     assert [line.split("  ")[1 + line.startswith("    ")] for line in table[:-2]] == [
         "outer",
@@ -42,7 +43,7 @@ def test_parts_with_a_plus_between_them_run_side_by_side_and_speak_one_after_the
     rules = f"one:\n{meet.format('one.txt', 'two.txt')}two:\n{meet.format('two.txt', 'one.txt')}\t@exit 4\n"
     (tmp_path / "Makefile").write_text(f"{rules}three:\n\t@true\n")
     command = [sys.executable, ROOT / "tests" / "parts.py", "all", "make", "one+two", "three"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=tmp_path, env=APART, capture_output=True, text=True)
     said = done.stdout.splitlines()
     assert said[:4] == ["== one, and beside it two", "one.txt met", "== two", "two.txt met"]
     assert said[-1] == "two failed"

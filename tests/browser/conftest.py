@@ -35,7 +35,7 @@ def missing(what: str) -> NoReturn:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give each test that reads a page every page of the built site; page by page, so that each is opened once."""
     if "path" in metafunc.fixturenames:
-        metafunc.parametrize("path", PAGES or ["no site"], scope="module")
+        metafunc.parametrize("path", PAGES or ["no site"], scope="session")
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -154,14 +154,14 @@ def visit(chromium, address: str) -> Iterator[Callable[..., Visit]]:
         yield start
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def desk(chromium, address: str, path: str) -> Iterator[Visit]:
     """The page in a wide window, light: shared by tests that only look."""
     with windows(chromium, address) as start:
         yield start(width=WIDE).open(path, measured=True)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def phone(chromium, address: str, path: str) -> Iterator[Visit]:
     """The page in a narrow window, dark: shared by tests that only look."""
     with windows(chromium, address) as start:

@@ -1,7 +1,8 @@
 """What the copy buttons give is what the tests of the pages have run, byte for byte.
 
 Each copy runs by itself when its page is tested (`pytest docs`), the package's code and its docstrings in
-tests/site/test_copies.py. Here every button is pressed.
+tests/site/test_copies.py. Here every button is pressed, after all other tests of the page: pressing leaves other tabs
+in front.
 """
 
 import shlex
@@ -65,10 +66,9 @@ def expected(path: str) -> dict[str, list[list[str]]]:
     }
 
 
-def test_the_buttons_give_what_was_tested(path, visit):
-    page = visit().open(path).page
+def test_the_buttons_give_what_was_tested(path, desk):
     given: dict[str, list[list[str]]] = {"page": [], "source": [], "docstring": []}
-    for language, kind, texts, covers in page.evaluate(PRESS):
+    for language, kind, texts, covers in desk.page.evaluate(PRESS):
         assert texts, f"{language}: no button"
         assert not covers, texts
         if language in ("pycon", "python"):
