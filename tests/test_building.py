@@ -185,6 +185,34 @@ def test_a_notebook_becomes_a_part_of_the_page(monkeypatch, caplog):
     assert "<text>a &lt; b</text></svg>" in out
 
 
+def test_a_notebook_that_does_not_run_ends_the_build_and_is_forgotten_by_the_next(monkeypatch):
+    """What a run leaves stands in for it: an exit code, and what it said."""
+    from concurrent.futures import Future
+
+    exceptions = pytest.importorskip("mkdocs.exceptions")
+    notebooks = load(SITE / "notebooks.py", monkeypatch)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "")
+    monkeypatch.setattr(notebooks, "_cache", lambda script: script)
+    plugin = SimpleNamespace(config={})
+    page = SimpleNamespace(file=SimpleNamespace(src_uri="notebooks/dates.py", abs_src_path="dates.py"))
+
+    def open_it():
+        return notebooks.on_pre_page(page, SimpleNamespace(plugins={"mkdocs-jupyter": plugin}), None)
+
+    def ran(code):
+        notebooks._running["notebooks/dates.py"] = Future()
+        notebooks._running["notebooks/dates.py"].set_result(SimpleNamespace(returncode=code, stderr="NameError: x"))
+
+    ran(0)
+    assert open_it() is page
+    ran(1)
+    with pytest.raises(exceptions.PluginError, match=r"notebooks/dates\.py does not run:\nNameError: x"):
+        open_it()
+    ran(1)
+    notebooks.on_config(None)
+    assert open_it() is page
+
+
 def test_the_kernel_is_told_to_keep_its_warning_about_encryption_to_itself(monkeypatch):
     convert = pytest.importorskip("mkdocs_jupyter.convert")
     from nbconvert.preprocessors import ExecutePreprocessor

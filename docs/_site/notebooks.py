@@ -51,8 +51,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Give the kernel its settings."""
     os.environ["JUPYTER_CONFIG_PATH"] = str(KERNEL)
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(KERNEL.parent), os.environ.get("PYTHONPATH")]))
-    _sheets.clear()
-    _used.clear()
+    for kept in (_sheets, _used, _running):  # from a build that `serve` made before
+        kept.clear()
     return config
 
 
